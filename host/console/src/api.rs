@@ -1,5 +1,6 @@
 //! The HTTP API: everything that the console does, in the shapes of `--json`.
 
+mod session;
 mod status;
 
 use axum::Router;
@@ -8,5 +9,5 @@ use crate::Shared;
 
 /// Below `/api/v1`.
 pub(crate) fn router() -> Router<Shared> {
-    Router::new().merge(status::router())
+    Router::new().merge(session::router()).merge(status::router())
 }

@@ -6,6 +6,7 @@
 mod access;
 mod api;
 mod assets;
+mod login;
 mod pages;
 mod problem;
 
@@ -48,6 +49,6 @@ pub fn router(console: Console, access: Access) -> Router {
 fn router_with(console: Console, access: Arc<Access>) -> Router {
     let shared = Arc::new(console);
     let guarded = pages::router().nest("/api/v1", api::router()).fallback(pages::missing).with_state(shared);
-    let guarded = guarded.layer(middleware::from_fn_with_state(Arc::clone(&access), access::check));
-    guarded.merge(access::router(access)).merge(assets::router()).layer(middleware::map_response(assets::protect))
+    let guarded = guarded.layer(middleware::from_fn_with_state(Arc::clone(&access), login::check));
+    guarded.merge(login::router(access)).merge(assets::router()).layer(middleware::map_response(assets::protect))
 }

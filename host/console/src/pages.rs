@@ -2,6 +2,7 @@
 
 mod layout;
 mod overview;
+mod session;
 mod words;
 
 use axum::Router;
@@ -10,11 +11,10 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::access::Viewer;
 use crate::{Problem, Shared};
-pub(crate) use layout::page;
 
 /// All pages.
 pub(crate) fn router() -> Router<Shared> {
-    Router::new().merge(overview::router())
+    Router::new().merge(overview::router()).merge(session::router())
 }
 
 /// What is answered where there is nothing.

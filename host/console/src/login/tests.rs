@@ -15,6 +15,7 @@ use towpath_operate::story::StoryPlace;
 
 use super::*;
 use crate::Console;
+use crate::access::{LINK_LASTS, Operator, Proxy, Role, Viewer};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const VIEW: &str = "fedcba9876543210fedcba9876543210";
@@ -108,7 +109,10 @@ async fn no_path_shows_or_does_anything_without_a_session() {
             let status = answer.status();
             let led = status == StatusCode::SEE_OTHER && header(&answer, "location").starts_with("/login?to=");
             assert!(led || status == StatusCode::UNAUTHORIZED, "{method} {path}: {status}");
-            assert!(!led || method == "GET" && !path.starts_with("/api/"), "{method} {path}: a program is not redirected");
+            assert!(
+                !led || method == "GET" && !path.starts_with("/api/"),
+                "{method} {path}: a program is not redirected"
+            );
         }
     }
     let wrong = rig.ask("POST", "/logout", &[HOST]).await;
@@ -125,7 +129,10 @@ async fn programs_get_problems_and_pages_the_login() {
     assert_eq!(header(&answer, "location"), "/login?to=%2F%3Fgroup%3Da%252Fb");
     let htmx = [HOST, ("hx-request", "true"), ("hx-current-url", "http://127.0.0.1:8082/groups?x=1")];
     let answer = rig.ask("GET", "/", &htmx).await;
-    assert_eq!((answer.status(), header(&answer, "hx-redirect")), (StatusCode::UNAUTHORIZED, "/login?to=%2Fgroups%3Fx%3D1"));
+    assert_eq!(
+        (answer.status(), header(&answer, "hx-redirect")),
+        (StatusCode::UNAUTHORIZED, "/login?to=%2Fgroups%3Fx%3D1")
+    );
 }
 
 #[tokio::test]
@@ -172,7 +179,12 @@ async fn the_form_opens_a_session_whose_cookie_no_script_and_no_other_site_has()
 async fn a_cookie_is_secure_where_a_trusted_proxy_says_that_it_spoke_tls() {
     let rig = Rig::new(access()).await;
     let proxy = Peer { is_proxy: true, ..Peer::default() };
-    let cases = [(proxy, "https", true), (proxy, "http, https", true), (proxy, "https, http", false), (Peer::default(), "https", false)];
+    let cases = [
+        (proxy, "https", true),
+        (proxy, "http, https", true),
+        (proxy, "https, http", false),
+        (Peer::default(), "https", false),
+    ];
     for (peer, said, expected) in cases {
         let answer = rig.log_in(TOKEN, &[("x-forwarded-proto", said)], peer).await;
         assert_eq!(header(&answer, "set-cookie").contains("; Secure"), expected, "{said}, {peer:?}");
@@ -272,7 +284,11 @@ async fn who_guesses_has_to_wait_by_every_way_and_sessions_go_on() {
     }
     let bearer = format!("Bearer {TOKEN}");
     let api = async |peer| rig.send("GET", "/api/v1/session", &[HOST, ("authorization", &bearer)], peer, "").await;
-    for answer in [rig.log_in(TOKEN, &[], at(1)).await, api(at(1)).await, rig.send("GET", "/login?once=once", &[HOST], at(1), "").await] {
+    for answer in [
+        rig.log_in(TOKEN, &[], at(1)).await,
+        api(at(1)).await,
+        rig.send("GET", "/login?once=once", &[HOST], at(1), "").await,
+    ] {
         assert_eq!((answer.status(), header(&answer, "retry-after")), (StatusCode::TOO_MANY_REQUESTS, "7"));
     }
     assert_eq!(api(at(2)).await.status(), StatusCode::OK, "another address");
@@ -296,7 +312,11 @@ async fn a_proxy_names_people_and_nobody_else_does() {
     let ann = named("ann@example.com");
     let sent = async |method, path, headers: &[(&str, &str)], peer| rig.send(method, path, headers, peer, "").await;
     assert_eq!(text(sent("POST", "/acts", &ann, proxy).await).await, "ann@example.com");
-    assert_eq!(sent("GET", "/looks", &ann, Peer::default()).await.status(), StatusCode::SEE_OTHER, "anybody could say so");
+    assert_eq!(
+        sent("GET", "/looks", &ann, Peer::default()).await.status(),
+        StatusCode::SEE_OTHER,
+        "anybody could say so"
+    );
     let carol = named("carol@example.com");
     assert_eq!(text(sent("GET", "/looks", &carol, proxy).await).await, "carol@example.com");
     assert_eq!(sent("POST", "/acts", &carol, proxy).await.status(), StatusCode::FORBIDDEN);
@@ -304,7 +324,11 @@ async fn a_proxy_names_people_and_nobody_else_does() {
         assert_eq!(sent("GET", "/looks", &wrong, proxy).await.status(), StatusCode::FORBIDDEN, "{wrong:?}");
     }
     let foreign = [HOST, ("x-forwarded-user", "ann@example.com"), ("origin", "https://evil.example")];
-    assert_eq!(sent("POST", "/acts", &foreign, proxy).await.status(), StatusCode::FORBIDDEN, "a page that uses its login");
+    assert_eq!(
+        sent("POST", "/acts", &foreign, proxy).await.status(),
+        StatusCode::FORBIDDEN,
+        "a page that uses its login"
+    );
     let none = sent("GET", "/looks", &[HOST], proxy).await;
     assert_eq!(none.status(), StatusCode::SEE_OTHER, "the token still works behind a proxy");
 }
