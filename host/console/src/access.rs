@@ -5,25 +5,20 @@
 //! people instead.
 
 mod attempts;
-mod cookie;
-mod login;
-mod own_page;
+pub(crate) mod cookie;
+pub(crate) mod own_page;
 mod proxy;
+mod session;
 mod sessions;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio::time::Instant;
 use tracing::warn;
@@ -31,28 +26,12 @@ use tracing::warn;
 use crate::problem::Problem;
 use attempts::Attempts;
 pub use proxy::Proxy;
+use session::digest;
+pub use session::{Role, Session};
 use sessions::Sessions;
 
 /// How long the link of the start can be opened.
 pub const LINK_LASTS: Duration = Duration::from_secs(600);
-
-/// What somebody may do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Role {
-    /// Look.
-    Viewer,
-    /// Look and act.
-    Operator,
-}
-
-/// Somebody who has proved who they are.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Session {
-    /// The name in the audit.
-    pub by: String,
-    /// What they may do.
-    pub role: Role,
-}
 
 /// Who is at the other end of a request. The server puts it into the request's extensions; without it nobody is a proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -64,30 +43,34 @@ pub struct Peer {
 }
 
 impl Peer {
-    fn of(extensions: &Extensions) -> Peer {
+    pub(crate) fn of(extensions: &Extensions) -> Peer {
         extensions.get().copied().unwrap_or_default()
     }
 }
 
 /// How somebody proved who they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Proof {
+pub(crate) enum Proof {
     Bearer,
     Cookie,
     Proxy,
 }
 
+/// Why nobody may act, if so. Requests have it in their extensions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ReadOnly(pub(crate) Option<String>);
+
 /// How people prove who they are.
 pub struct Access {
     keys: Vec<Key>,
     link: Mutex<Option<Link>>,
-    sessions: Sessions,
+    pub(crate) sessions: Sessions,
     attempts: Attempts,
-    proxy: Option<Proxy>,
+    pub(crate) proxy: Option<Proxy>,
     /// Why nobody may act.
-    read_only: Option<String>,
+    pub(crate) read_only: Option<String>,
     /// The name of the cookie.
-    cookie: String,
+    pub(crate) cookie: String,
 }
 
 /// A token, and who presents it. Digests are compared, so that neither time nor length tells anything.
@@ -144,7 +127,12 @@ impl Access {
     }
 
     /// Who makes a request, and how they prove it.
-    fn session(&self, method: &Method, headers: &HeaderMap, peer: Peer) -> Result<(Session, Proof), Problem> {
+    pub(crate) fn session(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        peer: Peer,
+    ) -> Result<(Session, Proof), Problem> {
         let (session, proof) = self.proved(headers, peer)?;
         let is_write = *method != Method::GET && *method != Method::HEAD;
         // A browser adds a cookie, and what a proxy knows somebody by, to what other pages ask for too.
@@ -169,7 +157,7 @@ impl Access {
     }
 
     /// Whose token this is. Fails while there were too many wrong ones, whatever it is.
-    fn by(&self, token: &str, peer: Peer) -> Result<Session, Problem> {
+    pub(crate) fn by(&self, token: &str, peer: Peer) -> Result<Session, Problem> {
         self.attempt(peer, || {
             let given = digest(token);
             let mut found = None;
@@ -184,7 +172,7 @@ impl Access {
     }
 
     /// Who opens this link.
-    fn by_link(&self, once: &str, peer: Peer) -> Result<Session, Problem> {
+    pub(crate) fn by_link(&self, once: &str, peer: Peer) -> Result<Session, Problem> {
         self.attempt(peer, || {
             let mut link = self.link.lock();
             let given = digest(once);
@@ -211,36 +199,9 @@ impl Access {
     }
 }
 
-fn digest(text: &str) -> [u8; 32] {
-    Sha256::digest(text).into()
-}
-
 /// The address for the log.
-fn address(peer: Peer) -> String {
+pub(crate) fn address(peer: Peer) -> String {
     peer.address.map_or("unknown".to_owned(), |address| address.to_string())
-}
-
-/// Puts the session into the request. Whoever has none is sent to the login, and programs get 401.
-pub(crate) async fn check(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
-    let peer = Peer::of(request.extensions());
-    let session = access.session(request.method(), request.headers(), peer);
-    if let Some(proxy) = &access.proxy {
-        request.headers_mut().remove(&proxy.header);
-    }
-    match session {
-        Ok((session, proof)) => {
-            request.extensions_mut().insert(session);
-            request.extensions_mut().insert(proof);
-            next.run(request).await
-        }
-        Err(problem) if problem.is_unauthorized() => login::instead(&request, problem),
-        Err(problem) => problem.into_response(),
-    }
-}
-
-/// The login, and the page that shows who one is.
-pub(crate) fn router(access: Arc<Access>) -> Router {
-    login::router(access)
 }
 
 /// Somebody who may look. Every handler that shows something takes it, so none can be reached without.
@@ -268,6 +229,3 @@ impl<S: Sync> FromRequestParts<S> for Operator {
         Ok(Operator(session))
     }
 }
-
-#[cfg(test)]
-mod tests;

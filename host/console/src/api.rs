@@ -9,6 +9,7 @@ pub(crate) mod groups;
 mod history;
 mod jobs;
 mod letters;
+mod session;
 mod status;
 mod tail;
 mod targets;
@@ -39,5 +40,6 @@ fn documented() -> OpenApiRouter<Shared> {
         .merge(OpenApiRouter::from(what_if::router()))
         .merge(OpenApiRouter::from(groups::router()))
         .merge(OpenApiRouter::from(events::router()))
+        .merge(OpenApiRouter::from(session::router()))
         .merge(tail::router())
 }

@@ -9,6 +9,7 @@ mod asked;
 mod assets;
 mod dead;
 mod jobs;
+mod login;
 mod pages;
 mod problem;
 mod stream;
@@ -71,8 +72,8 @@ fn router_with(console: Console, access: Arc<Access>) -> Router {
     let shared = Arc::new(console);
     let guarded = pages::router().nest("/api/v1", api::router()).fallback(pages::missing).with_state(shared);
     let guarded = guarded.layer(Extension(jobs::Jobs::default()));
-    let guarded = guarded.layer(middleware::from_fn_with_state(Arc::clone(&access), access::check));
-    guarded.merge(access::router(access)).merge(assets::router()).layer(middleware::map_response(assets::protect))
+    let guarded = guarded.layer(middleware::from_fn_with_state(Arc::clone(&access), login::check));
+    guarded.merge(login::router(access)).merge(assets::router()).layer(middleware::map_response(assets::protect))
 }
 
 #[cfg(test)]

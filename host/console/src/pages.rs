@@ -10,6 +10,7 @@ mod layout;
 mod letters;
 mod live;
 mod overview;
+mod session;
 mod targets;
 mod what_if;
 mod words;
@@ -20,7 +21,6 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::access::Viewer;
 use crate::{Problem, Shared};
-pub(crate) use layout::page;
 
 /// All pages.
 pub(crate) fn router() -> Router<Shared> {
@@ -33,6 +33,7 @@ pub(crate) fn router() -> Router<Shared> {
         .merge(events::router())
         .merge(live::router())
         .merge(what_if::router())
+        .merge(session::router())
 }
 
 /// What is answered where there is nothing.

@@ -12,12 +12,12 @@ use url::Url;
 const OWN: &str = "x-towpath-console";
 
 /// Whether a page of the console sent it by script.
-pub(super) fn sent(headers: &HeaderMap) -> bool {
+pub(crate) fn sent(headers: &HeaderMap) -> bool {
     headers.contains_key(OWN) && is_same_origin(headers)
 }
 
 /// Whether the browser says that a page of this origin sent it. What it says must agree, and one of the two must be there.
-pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
+pub(crate) fn is_same_origin(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all("sec-fetch-site").iter().peekable();
     let mut origins = headers.get_all(ORIGIN).iter().peekable();
     let says = sites.peek().is_some() || origins.peek().is_some();

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName};
 use towpath_types::foreign::Foreign;
 
-use super::{Role, Session};
+use super::session::{Role, Session};
 use crate::problem::Problem;
 
 /// The longest name.

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use towpath_operate::token;
 
-use super::{Session, digest};
+use super::session::{Session, digest};
 
 /// A session ends after this long without a request.
 const IDLE: Duration = Duration::from_secs(12 * 3600);
@@ -17,7 +17,7 @@ const MOST: usize = 1000;
 
 /// The sessions by the digests of their ids: what is in memory lets nobody in.
 #[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<[u8; 32], Open>>);
+pub(crate) struct Sessions(Mutex<HashMap<[u8; 32], Open>>);
 
 struct Open {
     session: Session,
@@ -32,7 +32,7 @@ impl Open {
 
 impl Sessions {
     /// Opens a session. Returns its id, which is shown nowhere else.
-    pub(super) fn open(&self, session: Session) -> String {
+    pub(crate) fn open(&self, session: Session) -> String {
         let id = token::made();
         let now = Instant::now();
         let mut open = self.0.lock();
@@ -47,7 +47,7 @@ impl Sessions {
     }
 
     /// Whose session this is, unless it has ended.
-    pub(super) fn find(&self, id: &str) -> Option<Session> {
+    pub(crate) fn find(&self, id: &str) -> Option<Session> {
         let now = Instant::now();
         let mut open = self.0.lock();
         let found = open.get_mut(&digest(id)).filter(|open| !open.is_idle(now))?;
@@ -56,14 +56,14 @@ impl Sessions {
     }
 
     /// Ends a session. Returns whose it was.
-    pub(super) fn close(&self, id: &str) -> Option<Session> {
+    pub(crate) fn close(&self, id: &str) -> Option<Session> {
         self.0.lock().remove(&digest(id)).map(|open| open.session)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Role;
+    use super::super::session::Role;
     use super::*;
 
     fn ann() -> Session {

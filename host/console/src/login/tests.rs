@@ -16,6 +16,7 @@ use towpath_operate::story::StoryPlace;
 
 use super::*;
 use crate::Console;
+use crate::access::{LINK_LASTS, Operator, Proxy, Role, Viewer};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const VIEW: &str = "fedcba9876543210fedcba9876543210";

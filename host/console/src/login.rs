@@ -5,16 +5,16 @@ use std::sync::Arc;
 use axum::extract::{Query, Request, State};
 use axum::http::header::{HeaderName, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Form, Router, middleware};
+use axum::{Extension, Form, Router};
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 use tracing::info;
 use url::{Position, Url};
 
-use super::{Access, Peer, Proof, Role, Session, Viewer, address, cookie, own_page};
-use crate::pages::page;
+use crate::access::{Access, Peer, ReadOnly, Session, address, cookie, own_page};
 use crate::problem::Problem;
 
 /// The longest path to which a login leads.
@@ -35,15 +35,32 @@ struct Given {
     to: Option<String>,
 }
 
-pub(super) fn router(access: Arc<Access>) -> Router {
-    let guarded = Router::new().route("/session", get(show)).route("/api/v1/session", get(tell));
-    let guarded = guarded.layer(middleware::from_fn_with_state(Arc::clone(&access), super::check));
-    let open = Router::new().route("/login", get(ask).post(log_in)).route("/logout", post(log_out));
-    guarded.merge(open).with_state(access)
+/// The login.
+pub(crate) fn router(access: Arc<Access>) -> Router {
+    Router::new().route("/login", get(ask).post(log_in)).route("/logout", post(log_out)).with_state(access)
+}
+
+/// Puts the session into the request. Whoever has none is sent to the login, and programs get 401.
+pub(crate) async fn check(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
+    let peer = Peer::of(request.extensions());
+    let session = access.session(request.method(), request.headers(), peer);
+    if let Some(proxy) = &access.proxy {
+        request.headers_mut().remove(&proxy.header);
+    }
+    match session {
+        Ok((session, proof)) => {
+            request.extensions_mut().insert(session);
+            request.extensions_mut().insert(proof);
+            request.extensions_mut().insert(ReadOnly(access.read_only.clone()));
+            next.run(request).await
+        }
+        Err(problem) if problem.is_unauthorized() => instead(&request, problem),
+        Err(problem) => problem.into_response(),
+    }
 }
 
 /// What somebody without a session gets: the login where a page was asked for, else 401.
-pub(super) fn instead(request: &Request, problem: Problem) -> Response {
+fn instead(request: &Request, problem: Problem) -> Response {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let headers = request.headers();
     if path.starts_with("/api/") || *request.method() != Method::GET && !headers.contains_key("hx-request") {
@@ -203,37 +220,5 @@ fn form(path: &str, problem: Option<&str>, again: Option<&str>) -> Markup {
     }
 }
 
-/// Who one is, and what one may do.
-async fn show(
-    Viewer(session): Viewer,
-    Extension(proof): Extension<Proof>,
-    State(access): State<Arc<Access>>,
-) -> Markup {
-    let content = html! {
-        p { "You are " strong { (session.by) } ", and the audit names you so." }
-        @if session.role == Role::Operator { p { "You may look and act." } } @else {
-            p.note { "You may look, but not act" (access.why(&session)) "." }
-        }
-        @match proof {
-            Proof::Cookie => button type="button" hx-post="/logout" hx-swap="none" { "Log out" },
-            Proof::Proxy => p { "Your proxy says who you are: log out there." },
-            Proof::Bearer => p { "You are here by a token in " code { "Authorization" } "." },
-        }
-    };
-    page(&session, "/session", "You", content)
-}
-
-async fn tell(Viewer(session): Viewer, State(access): State<Arc<Access>>) -> Response {
-    let role = if session.role == Role::Operator { "operator" } else { "viewer" };
-    axum::Json(serde_json::json!({ "by": session.by, "role": role, "read_only": access.read_only })).into_response()
-}
-
-impl Access {
-    /// Why somebody may not act, as the end of a sentence.
-    fn why(&self, session: &Session) -> String {
-        match &self.read_only {
-            Some(why) => format!(": {why}"),
-            None => format!(": {} is not an operator", session.by),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;
