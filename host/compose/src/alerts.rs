@@ -63,11 +63,12 @@ pub(crate) struct Rules {
 
 impl Rules {
     /// `None` if the config has no rules.
-    pub(crate) fn of(config: &Config, link: Option<String>) -> Option<Rules> {
+    pub(crate) fn of(config: &Config) -> Option<Rules> {
         if config.notify.is_empty() {
             return None;
         }
         let held = config.targets.values().filter(|target| target.hold).map(|target| target.name.clone()).collect();
+        let link = config.console.as_ref().and_then(|console| console.url.as_ref()).map(ToString::to_string);
         let alerts = Alerts::new(config.notify.clone(), link);
         Some(Rules { alerts, targets: config.targets.keys().cloned().collect(), held })
     }

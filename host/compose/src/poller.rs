@@ -72,7 +72,7 @@ impl Poller {
             None => None,
         };
         let watched = holds.clone().map(|holds| Watched::new(holds, MEMORY, clock));
-        let rules = Rules::of(&config, None);
+        let rules = Rules::of(&config);
         let segments = archive::of(&config.archive);
         let archive = match config.archive.stream.clone() {
             Some(stream) => Some(crate::aws::archive(&url, stream).await?),

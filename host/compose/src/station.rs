@@ -80,7 +80,7 @@ impl Station {
         let keep_dead_letters = config.keep_dead_letters;
         let longest_request = config.targets.values().map(|target| target.timeout).max().unwrap_or_default();
         let archive = archive::of(&config.archive);
-        let rules = Rules::of(&config, None);
+        let rules = Rules::of(&config);
         let sequences = pointers::of_host(&config)?;
         let mut parts = Parts::new(engine(concurrency)?, config, sequences, Some(holds), clock).await?;
         parts.note_keys = note_keys::of_store(queues.events.store(), parts.note_keys).await?;

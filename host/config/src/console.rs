@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use url::Url;
+
 use crate::route::Networks;
 
 /// `[console]`.
@@ -22,6 +24,8 @@ pub struct ConsoleConfig {
     pub allow_hosts: Vec<String>,
     /// A folder with builds of plugins that may be tried on letters.
     pub builds: Option<PathBuf>,
+    /// Where people reach it, for the links of alerts.
+    pub url: Option<Url>,
 }
 
 impl ConsoleConfig {
@@ -39,6 +43,7 @@ impl Default for ConsoleConfig {
             operators: None,
             allow_hosts: Vec::new(),
             builds: None,
+            url: None,
         }
     }
 }

@@ -102,6 +102,7 @@ pub(super) struct Console {
     #[serde(default)]
     pub(super) allow_hosts: Vec<String>,
     pub(super) builds: Option<PathBuf>,
+    pub(super) url: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

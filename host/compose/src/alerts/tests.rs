@@ -51,7 +51,7 @@ async fn watcher(folder: &TempDir, url: &str) -> (Watcher, Queues) {
     let config = Config::parse(&text, &folder.path().join("towpath.toml"), &secrets).expect("config");
     let queues = Queues::open(folder.path()).await.expect("store");
     let clock = Clock::wall().shifted(&AHEAD);
-    let rules = Rules::of(&config, None).expect("rules");
+    let rules = Rules::of(&config).expect("rules");
     let parts = Parts::new(engine(1).expect("engine"), config, None, None, clock).await.expect("parts");
     let (pipeline, _) = parts.pipeline(Arc::new(queues.dead_letters.clone()), "events.fifo".to_owned());
     let holds: Arc<dyn Holds> = Arc::new(queues.events.store().clone());

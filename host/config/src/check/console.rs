@@ -60,9 +60,10 @@ impl Checker<'_> {
                 self.wrong(format!("console.allow_hosts[{number}]"), format!("{name:?} is not a name of a host"), hint);
             }
         }
-        let shape::Console { read_only, operators, allow_hosts, builds, .. } = console;
+        let shape::Console { read_only, operators, allow_hosts, builds, url, .. } = console;
         let builds = builds.map(|builds| self.folder.join(builds));
-        ConsoleConfig { listen, read_only, identity_header, trusted_proxies, operators, allow_hosts, builds }
+        let url = url.and_then(|url| self.url("console.url", &url));
+        ConsoleConfig { listen, read_only, identity_header, trusted_proxies, operators, allow_hosts, builds, url }
     }
 
     fn identity_header(&mut self, name: &str) -> Option<String> {

@@ -21,10 +21,11 @@ fn a_console_has_defaults_and_is_absent_without_its_table() {
 #[test]
 fn everything_that_it_can_say_is_read() {
     let keys = "listen = '127.0.0.1:9000'\nread_only = true\nidentity_header = 'X-Forwarded-User'\n\
-        trusted_proxies = ['10.0.0.0/8']\noperators = ['ann@example.com']\nallow_hosts = ['console.example.com']";
+        trusted_proxies = ['10.0.0.0/8']\noperators = ['ann@example.com']\nallow_hosts = ['console.example.com']\nurl = 'https://console.example.com'";
     let console = parse(&with(keys)).expect("config").console.expect("a console");
     assert!(console.read_only && console.trusted_proxies.contain("10.1.2.3".parse().expect("an address")));
     assert_eq!(console.identity_header.as_deref(), Some("x-forwarded-user"));
+    assert_eq!(console.url.as_ref().map(url::Url::as_str), Some("https://console.example.com/"));
     assert_eq!(console.operators, Some(vec!["ann@example.com".to_owned()]));
     assert_eq!((console.listen.port(), console.allow_hosts), (9000, vec!["console.example.com".to_owned()]));
 }
