@@ -5,6 +5,8 @@ mod notice;
 mod rule;
 mod window;
 
+use std::collections::BTreeSet;
+
 use towpath_config::Notify;
 use towpath_types::clock::Timestamp;
 
@@ -49,6 +51,11 @@ impl Alerts {
     /// These rules. `link` is the URL of the console.
     pub fn new(rules: Vec<Notify>, link: Option<String>) -> Alerts {
         Alerts { rules: rules.into_iter().map(Rule::new).collect(), link }
+    }
+
+    /// The targets that get alerts.
+    pub fn targets(&self) -> BTreeSet<String> {
+        self.rules.iter().map(|rule| rule.to().to_owned()).collect()
     }
 
     /// What is to be sent after this look. Looks are some seconds apart.

@@ -42,6 +42,10 @@ impl Rule {
         Rule { notify, window: Window::default(), firing: BTreeMap::new() }
     }
 
+    pub(crate) fn to(&self) -> &str {
+        &self.notify.to
+    }
+
     pub(crate) fn observe(&mut self, observed: &Observed, now: Timestamp, link: Option<&str>) -> Vec<Notice> {
         let causes = self.causes(observed, now);
         let mut notices = Vec::new();

@@ -1,13 +1,14 @@
 //! Sends alerts: looks at what the host does every few seconds, and delivers notices as events are delivered, with the authentication, the
 //! gates and the network guard of their target. It holds up nothing: events do not wait for it, and a target that does not answer costs a notice.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::{sleep, timeout};
 use towpath_alerts::{Alerts, Lasting, Notice, Observed};
 use towpath_config::Config;
 use towpath_config::plugin::Grant;
@@ -48,7 +49,6 @@ pub(crate) struct Watcher {
     unauthorized: Box<dyn Fn() -> u64 + Send + Sync>,
     alerts: Alerts,
     clock: Clock,
-    waiting: VecDeque<Notice>,
     /// The targets on hold and those with an open breaker, as far as they could be read.
     closed: (Vec<Lasting>, Vec<Lasting>),
 }
@@ -91,20 +91,34 @@ impl Rules {
             unauthorized: Box::new(unauthorized),
             alerts: self.alerts,
             clock,
-            waiting: VecDeque::new(),
             closed: Default::default(),
         }
     }
 }
 
 impl Watcher {
-    /// Watches until the host stops.
+    /// Watches until the host stops. Each target has a sender of its own: one that does not answer delays no alert of another.
     pub(crate) fn start(mut self, host: &mut Supervisor) {
-        let stop: CancellationToken = host.stop.clone();
+        let mut senders: BTreeMap<String, mpsc::Sender<Notice>> = BTreeMap::new();
+        for target in self.alerts.targets() {
+            let (sender, notices) = mpsc::channel(MOST);
+            let outbox = Outbox::new(Arc::clone(&self.pipeline), self.clock);
+            let stop = host.stop.clone();
+            host.tasks.spawn("alert sender", async move {
+                stop.run_until_cancelled(outbox.run(notices)).await;
+            });
+            senders.insert(target, sender);
+        }
+        let stop = host.stop.clone();
         host.tasks.spawn("alerts", async move {
             let watch = async {
                 loop {
-                    self.look().await;
+                    for notice in self.look().await {
+                        let sent = senders.get(&notice.to).map(|sender| sender.try_send(notice));
+                        if let Some(Err(TrySendError::Full(notice) | TrySendError::Closed(notice))) = sent {
+                            dropped(&notice);
+                        }
+                    }
                     sleep(PERIOD).await;
                 }
             };
@@ -112,30 +126,11 @@ impl Watcher {
         });
     }
 
-    /// Looks once, and sends what there is to say.
-    async fn look(&mut self) {
+    /// Looks once, and returns what there is to say.
+    async fn look(&mut self) -> Vec<Notice> {
         let now = self.clock.now();
         let observed = self.observed().await;
-        self.waiting.extend(self.alerts.observe(&observed, now));
-        let too_late = |notice: &Notice| now.since(notice.at) > TOO_LATE;
-        while self.waiting.len() > MOST || self.waiting.front().is_some_and(too_late) {
-            let notice = self.waiting.pop_front();
-            let summary = notice.map(|notice| notice.summary).unwrap_or_default();
-            warn!(event = "alert-dropped", summary, "alert could not be sent, giving it up");
-        }
-        let mut silent: BTreeSet<String> = BTreeSet::new();
-        let mut left = VecDeque::new();
-        for notice in std::mem::take(&mut self.waiting) {
-            // Notices to one target stay in order.
-            if silent.contains(&notice.to) {
-                left.push_back(notice);
-            } else if let Err(problem) = self.send(&notice).await {
-                warn!(event = "alert-not-sent", target_name = notice.to, problem, "alert not sent, trying again");
-                silent.insert(notice.to.clone());
-                left.push_back(notice);
-            }
-        }
-        self.waiting = left;
+        self.alerts.observe(&observed, now)
     }
 
     async fn observed(&mut self) -> Observed {
@@ -172,6 +167,47 @@ impl Watcher {
         let open = open.map(|report| Lasting { target: report.target, since: report.at, detail: String::new() });
         Ok((held, open.collect()))
     }
+}
+
+/// The notices for one target, in order.
+struct Outbox {
+    pipeline: Arc<Pipeline>,
+    clock: Clock,
+    waiting: VecDeque<Notice>,
+}
+
+impl Outbox {
+    fn new(pipeline: Arc<Pipeline>, clock: Clock) -> Outbox {
+        Outbox { pipeline, clock, waiting: VecDeque::new() }
+    }
+
+    /// Sends what comes, for ever.
+    async fn run(mut self, mut notices: mpsc::Receiver<Notice>) {
+        loop {
+            let notice = if self.waiting.is_empty() {
+                notices.recv().await
+            } else {
+                timeout(PERIOD, notices.recv()).await.unwrap_or_default()
+            };
+            self.waiting.extend(notice);
+            self.flush().await;
+        }
+    }
+
+    /// Sends what waits, up to the first notice that the target does not take.
+    async fn flush(&mut self) {
+        let now = self.clock.now();
+        let too_late = |notice: &Notice| now.since(notice.at) > TOO_LATE;
+        while let Some(notice) = self.waiting.front() {
+            if self.waiting.len() > MOST || too_late(notice) {
+                dropped(notice);
+            } else if let Err(problem) = self.send(notice).await {
+                warn!(event = "alert-not-sent", target_name = notice.to, problem, "alert not sent, trying again");
+                return;
+            }
+            self.waiting.pop_front();
+        }
+    }
 
     async fn send(&self, notice: &Notice) -> Result<(), String> {
         let now = self.clock.now();
@@ -194,6 +230,15 @@ impl Watcher {
             other => Err(why(&other)),
         }
     }
+}
+
+fn dropped(notice: &Notice) {
+    warn!(
+        event = "alert-dropped",
+        target_name = notice.to,
+        summary = notice.summary,
+        "alert could not be sent, giving it up"
+    );
 }
 
 /// Why a notice was not delivered.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use towpath_compose::{engine, load_plugins};
 use towpath_config::plugin::Code;
-use towpath_config::{Config, ConfigError, Draft, Mistake, Secrets, env};
+use towpath_config::{Config, ConfigError, Draft, Mistake, Notify, Secrets, env};
 use towpath_operate::aws;
 use towpath_plugin::Plugins;
 use towpath_types::clock::Clock;
@@ -31,7 +31,10 @@ pub(super) async fn run(
         match load(&mut draft).await? {
             // A route with a mistake is not in the config, and may name any target.
             Ok(_) if draft.mistakes.iter().any(|mistake| mistake.at.starts_with("route")) => {}
-            Ok(plugins) => draft.warnings.extend(unused(&draft.config, &plugins)),
+            Ok(plugins) => {
+                draft.warnings.extend(unused(&draft.config, &plugins));
+                draft.warnings.extend(shared(&draft.config, &plugins));
+            }
             Err(mistakes) => draft.mistakes.extend(mistakes),
         }
     }
@@ -65,6 +68,23 @@ async fn load(draft: &mut Draft) -> anyhow::Result<Result<Plugins, Vec<Mistake>>
     };
     let mistakes: Vec<Mistake> = opened.failures.0.into_iter().map(mistake).collect();
     Ok(if mistakes.is_empty() { Ok(opened.plugins) } else { Err(mistakes) })
+}
+
+/// Warnings about alerts that share a target with events, and so its breaker, its limits and its holds.
+fn shared(config: &Config, plugins: &Plugins) -> Vec<Mistake> {
+    let plugins: Vec<_> = config.plugins.keys().filter_map(|name| plugins.get(name)).collect();
+    let gets_events = |target: &str| {
+        let forwards = config.routes.iter().filter_map(|route| route.mapping.forward());
+        plugins.iter().any(|plugin| plugin.description().targets.iter().any(|own| own == target))
+            || forwards.into_iter().any(|forward| forward.target == target)
+    };
+    let warning = |(index, rule): (usize, &Notify)| Mistake {
+        at: format!("notify[{index}].to"),
+        problem: format!("{:?} gets events too: alerts share its breaker, its limits and its holds", rule.to),
+        hint: "give alerts a target of their own".to_owned(),
+        line: None,
+    };
+    config.notify.iter().enumerate().filter(|(_, rule)| gets_events(&rule.to)).map(warning).collect()
 }
 
 /// Warnings about targets to which nothing goes.

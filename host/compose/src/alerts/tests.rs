@@ -66,15 +66,17 @@ async fn a_long_hold_is_told_to_the_target_signed_and_again_until_the_target_tak
     let hold = Hold { since: watcher.clock.now(), until: None, reason: "release".to_owned(), by: "ann".to_owned() };
     let holds = queues.events.store().clone();
     holds.change(Change::Hold("sss".to_owned(), hold)).await.expect("held");
-    watcher.look().await;
-    assert_eq!(ops.got.lock().len(), 0, "it has not lasted yet");
+    assert_eq!(watcher.look().await, [], "it has not lasted yet");
 
     AHEAD.fetch_add(11 * 60 * 1000, Ordering::SeqCst);
+    let mut outbox = Outbox::new(Arc::clone(&watcher.pipeline), watcher.clock);
     ops.status.store(503, Ordering::SeqCst);
-    watcher.look().await;
+    outbox.waiting.extend(watcher.look().await);
+    outbox.flush().await;
     ops.status.store(200, Ordering::SeqCst);
-    watcher.look().await;
-    watcher.look().await;
+    outbox.waiting.extend(watcher.look().await);
+    outbox.flush().await;
+    outbox.flush().await;
     let got = std::mem::take(&mut *ops.got.lock());
     let ids: Vec<_> = got.iter().map(|(headers, _)| headers.get("webhook-id").cloned()).collect();
     assert_eq!(got.len(), 2, "once refused, once taken: {got:?}");
@@ -86,8 +88,21 @@ async fn a_long_hold_is_told_to_the_target_signed_and_again_until_the_target_tak
     assert!(body["data"]["summary"].as_str().is_some_and(|text| text.contains("release")), "{body}");
 
     holds.change(Change::Resume("sss".to_owned(), None)).await.expect("resumed");
-    watcher.look().await;
+    outbox.waiting.extend(watcher.look().await);
+    outbox.flush().await;
     let got = std::mem::take(&mut *ops.got.lock());
     assert_eq!(got.len(), 1);
     assert!(got[0].1.contains("resolved"), "{got:?}");
+
+    AHEAD.fetch_add(11 * 60 * 1000, Ordering::SeqCst);
+    ops.status.store(503, Ordering::SeqCst);
+    let hold = Hold { since: Timestamp(0), until: None, reason: String::new(), by: String::new() };
+    holds.change(Change::Hold("sss".to_owned(), hold)).await.expect("held");
+    AHEAD.fetch_add(5 * 3600 * 1000, Ordering::SeqCst);
+    outbox.waiting.extend(watcher.look().await);
+    outbox.flush().await;
+    assert_eq!(outbox.waiting.len(), 1, "it is kept for an hour");
+    AHEAD.fetch_add(61 * 60 * 1000, Ordering::SeqCst);
+    outbox.flush().await;
+    assert_eq!((outbox.waiting.len(), ops.got.lock().len()), (0, 1), "and then dropped without a request");
 }
