@@ -19,8 +19,7 @@ use towpath_types::queue::{Attribute, Attributes, NewMessage, Queue as _};
 
 use crate::{Access, Console, Role, Session, router};
 
-const CONFIG: &str =
-    "[[route]]\npath = 'crm'\ngroup = 'crm/{json:/id}'\ntarget = 'sss'\n[target.sss]\nurl = 'https://sss.example'\n\
+const CONFIG: &str = "[[route]]\npath = 'crm'\ngroup = 'crm/{json:/id}'\ntarget = 'sss'\n[target.sss]\nurl = 'https://sss.example'\n\
     [console]\nbuilds = 'builds'\n";
 
 /// A group, a reason and a body that try to break out of the page and of its links.
