@@ -1,6 +1,8 @@
 //! What an operator does to the first messages of a group: retries them now, or moves them to the dead-letter queue. A message that somebody may be
 //! working on is never touched. Each call is one transaction, so a message is always in exactly one queue.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::queue::{GroupId, MessageId, NewMessage, QueueError};
 
@@ -118,10 +120,11 @@ impl LocalQueue {
                 return Ok(Acted::Busy);
             }
             let messages = front(connection, first.group, which.most()).map_err(failed)?;
+            let stored = stored_letters(connection, to.id, &messages).map_err(failed)?;
             let moved = messages.len();
             for (at, message) in messages.into_iter().enumerate() {
                 let seq: i64 = message.sequence.parse().unwrap_or_default();
-                if !has_letter(connection, to.id, &group, &message.id).map_err(failed)? {
+                if !stored.contains(message.id.as_str()) {
                     let letter = letter(message, at == 0).map_err(unavailable)?;
                     // Without deduplication: the transaction moves it exactly once, and deduplication could only drop it.
                     send::store(connection, to.id, &there, &letter, &Extras::default(), now).map_err(failed)?;
@@ -171,11 +174,26 @@ fn front(connection: &Connection, group: i64, most: usize) -> rusqlite::Result<V
     connection.prepare_cached(&sql)?.query_map(params![group, most as i64], browsed)?.collect()
 }
 
-/// Whether the queue has the letter that a host sent for this message: its deduplication id is the message's id.
-fn has_letter(connection: &Connection, queue: i64, group: &GroupId, id: &MessageId) -> rusqlite::Result<bool> {
-    let sql = "SELECT 1 FROM groups g JOIN messages m ON m.grp = g.id
-        WHERE g.queue = ?1 AND g.name = ?2 AND m.dedup_id = ?3 AND m.reason IS NOT NULL";
-    connection.prepare_cached(sql)?.exists(params![queue, group.as_str(), id.as_str()])
+/// The ids of those messages whose letters are in this queue already, in whatever group: an operator may have edited a letter into another one. A letter's
+/// deduplication id is its message's id. Only a host that received a message stores its letter, so the letters are read once, and only if one of the messages
+/// was received.
+fn stored_letters(connection: &Connection, queue: i64, messages: &[Browsed]) -> rusqlite::Result<HashSet<String>> {
+    let received = messages.iter().filter(|message| message.receive_count > 0);
+    let received: HashSet<&str> = received.map(|message| message.id.as_str()).collect();
+    let mut stored = HashSet::new();
+    if received.is_empty() {
+        return Ok(stored);
+    }
+    let sql = "SELECT dedup_id FROM messages WHERE queue = ?1 AND reason IS NOT NULL";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([queue])?;
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        if received.contains(id.as_str()) {
+            stored.insert(id);
+        }
+    }
+    Ok(stored)
 }
 
 /// Shows the messages at the front of a group that wait for a next try or are delayed, up to the first one that somebody may be working on.

@@ -60,6 +60,13 @@ impl Setup {
         }
     }
 
+    /// A host fails, stores the letter of the first message, and ends before it deletes the message.
+    async fn die_before_the_delete(&self) {
+        self.fail().await;
+        let browsed = self.events.browse(None, 1).await.expect("browse").remove(0);
+        self.dead.send(letter(browsed, true).expect("a letter")).await.expect("send");
+    }
+
     async fn head(&self) -> MessageId {
         self.events.head(&"g".into()).await.expect("read").expect("a head").id
     }
@@ -172,20 +179,32 @@ async fn those_behind_a_moved_head_are_received_next() {
 async fn a_letter_that_a_host_stored_before_it_ended_is_not_stored_twice_and_one_that_went_back_is_stored_again() {
     let setup = setup().await;
     setup.send("g", 1..=1).await;
-    let browsed = setup.events.browse(None, 1).await.expect("browse").remove(0);
-    setup.dead.send(letter(browsed, true).expect("a letter")).await.expect("send");
+    setup.die_before_the_delete().await;
     let head = setup.head().await;
     assert_eq!(setup.bury(Which::Head(head)).await, moved(1, false));
     assert_eq!((setup.left().await.len(), setup.dead().await), (0, vec!["g1".to_owned()]));
     // The same while its letter is gone: it must not get lost although its id was sent to the queue minutes ago.
     setup.send("g", 2..=2).await;
-    let browsed = setup.events.browse(None, 1).await.expect("browse").remove(0);
-    setup.dead.send(letter(browsed, true).expect("a letter")).await.expect("send");
+    setup.die_before_the_delete().await;
     let letters = setup.dead.browse(None, 10).await.expect("browse");
     setup.dead.discard(&letters[1].sequence).await.expect("dropped");
     let head = setup.head().await;
     assert_eq!(setup.bury(Which::Head(head)).await, moved(1, false));
     assert_eq!((setup.left().await.len(), setup.dead().await), (0, vec!["g1".to_owned(), "g2".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_stored_letter_that_was_edited_into_another_group_is_not_stored_twice() {
+    let setup = setup().await;
+    setup.send("g", 1..=2).await;
+    setup.die_before_the_delete().await;
+    let letter = setup.dead.browse(None, 1).await.expect("browse").remove(0);
+    let other = GroupId::from("h");
+    let edited = setup.dead.edit(&letter.sequence, &other, "edited".into(), &letter.attributes).await;
+    assert!(edited.expect("edited"));
+    let head = setup.head().await;
+    assert_eq!(setup.bury(Which::HeadAndBehind(head, 10)).await, moved(2, false));
+    assert_eq!((setup.left().await.len(), setup.dead().await), (0, vec!["edited".to_owned(), "g2".to_owned()]));
 }
 
 #[tokio::test]
