@@ -4,7 +4,7 @@ use tempfile::TempDir;
 use towpath_types::clock::Clock;
 use towpath_types::dead_letter::{DeadLetter, Death, Seen};
 use towpath_types::outcome::Outcome;
-use towpath_types::queue::{Handle, Queue as _, Receive, Received};
+use towpath_types::queue::{Handle, MAX_MESSAGE_BYTES, Queue as _, Receive, Received};
 
 use super::*;
 use crate::Store;
@@ -166,6 +166,20 @@ async fn a_group_is_moved_in_order_in_steps_and_other_groups_stay() {
 }
 
 #[tokio::test]
+async fn a_step_of_large_messages_is_shorter() {
+    let setup = setup().await;
+    let many = MOST_BYTES / MAX_MESSAGE_BYTES;
+    for n in 0..many + 2 {
+        let body = "x".repeat(MAX_MESSAGE_BYTES).into();
+        let dedup_id = Some(n.to_string().as_str().into());
+        let message = NewMessage { group: "g".into(), dedup_id, body, attributes: Default::default() };
+        setup.events.send(message).await.expect("send");
+    }
+    assert_eq!(setup.bury(Which::Front(500)).await, moved(many, true));
+    assert_eq!(setup.bury(Which::Front(500)).await, moved(2, false));
+}
+
+#[tokio::test]
 async fn those_behind_a_moved_head_are_received_next() {
     let setup = setup().await;
     setup.send("g", 1..=3).await;
@@ -217,6 +231,7 @@ async fn a_letter_that_cannot_be_made_changes_nothing() {
     };
     let which = Which::HeadAndBehind(head, 10);
     let error = setup.events.bury(&setup.dead, &"g".into(), which, refuses_the_third).await.expect_err("refused");
-    assert!(format!("{error:?}").contains("too large"), "{error:?}");
+    let third = setup.events.browse(None, 3).await.expect("browse").remove(2).id;
+    assert_eq!(error.to_string(), format!("the message {third} cannot become a dead letter: too large"));
     assert_eq!((setup.left().await.len(), setup.dead().await.len()), (3, 0));
 }
