@@ -1,11 +1,13 @@
 //! What an operator does to the first messages of a group: retries them now, or moves them to the dead-letter queue. A message that somebody may be
 //! working on is never touched. Each call is one transaction, so a message is always in exactly one queue.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::queue::{GroupId, MessageId, NewMessage, QueueError};
 
 use crate::browse::{Browsed, browsed, select};
-use crate::error::{failed, unavailable};
+use crate::error::failed;
 use crate::heads::Standing;
 use crate::queue::LocalQueue;
 use crate::rows::refresh;
@@ -91,9 +93,9 @@ impl LocalQueue {
         self.run(Durability::Written, hasten).await
     }
 
-    /// Moves messages from the front of a group to the end of that group in the dead-letter queue `to`, in their order. `letter` makes the letter of
-    /// each; an error of it changes nothing. The first is given `true`. A message whose letter is in that queue already, because a host ended between
-    /// storing the letter and deleting the message, is only deleted.
+    /// Moves messages from the front of a group to the end of that group in the dead-letter queue `to`, in their order. Of large messages fewer are moved
+    /// than asked for. `letter` makes the letter of each, and the first is given `true`; an error of it changes nothing and becomes [`QueueError::Invalid`].
+    /// A message whose letter is in that queue already, because a host ended between storing the letter and deleting the message, is only deleted.
     pub async fn bury(
         &self,
         to: &LocalQueue,
@@ -118,11 +120,13 @@ impl LocalQueue {
                 return Ok(Acted::Busy);
             }
             let messages = front(connection, first.group, which.most()).map_err(failed)?;
+            let stored = stored_letters(connection, to.id, &messages).map_err(failed)?;
             let moved = messages.len();
             for (at, message) in messages.into_iter().enumerate() {
                 let seq: i64 = message.sequence.parse().unwrap_or_default();
-                if !has_letter(connection, to.id, &group, &message.id).map_err(failed)? {
-                    let letter = letter(message, at == 0).map_err(unavailable)?;
+                if !stored.contains(message.id.as_str()) {
+                    let id = message.id.clone();
+                    let letter = letter(message, at == 0).map_err(|problem| unfit(&id, &problem))?;
                     // Without deduplication: the transaction moves it exactly once, and deduplication could only drop it.
                     send::store(connection, to.id, &there, &letter, &Extras::default(), now).map_err(failed)?;
                 }
@@ -136,6 +140,10 @@ impl LocalQueue {
         };
         self.run(Durability::Synced, bury).await
     }
+}
+
+fn unfit(id: &MessageId, problem: &str) -> QueueError {
+    QueueError::Invalid(format!("the message {id} cannot become a dead letter: {problem}"))
 }
 
 fn first(connection: &Connection, queue: i64, group: &GroupId, now: i64) -> rusqlite::Result<Option<First>> {
@@ -166,16 +174,43 @@ fn is_any_in_flight(connection: &Connection, group: i64, now: i64) -> rusqlite::
     Ok(false)
 }
 
+/// The first messages of a group, up to this many, and no more once their bodies have [`MOST_BYTES`].
 fn front(connection: &Connection, group: i64, most: usize) -> rusqlite::Result<Vec<Browsed>> {
     let sql = format!("{} WHERE m.grp = ?1 ORDER BY m.seq LIMIT ?2", select(""));
-    connection.prepare_cached(&sql)?.query_map(params![group, most as i64], browsed)?.collect()
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![group, most as i64])?;
+    let mut messages = Vec::new();
+    let mut bytes = 0;
+    while bytes < MOST_BYTES
+        && let Some(row) = rows.next()?
+    {
+        let message = browsed(row)?;
+        bytes += message.body.len();
+        messages.push(message);
+    }
+    Ok(messages)
 }
 
-/// Whether the queue has the letter that a host sent for this message: its deduplication id is the message's id.
-fn has_letter(connection: &Connection, queue: i64, group: &GroupId, id: &MessageId) -> rusqlite::Result<bool> {
-    let sql = "SELECT 1 FROM groups g JOIN messages m ON m.grp = g.id
-        WHERE g.queue = ?1 AND g.name = ?2 AND m.dedup_id = ?3 AND m.reason IS NOT NULL";
-    connection.prepare_cached(sql)?.exists(params![queue, group.as_str(), id.as_str()])
+/// The ids of those messages whose letters are in this queue already, in whatever group: an operator may have edited a letter into another one. A letter's
+/// deduplication id is its message's id. Only a host that received a message stores its letter, so the letters are read once, and only if one of the messages
+/// was received.
+fn stored_letters(connection: &Connection, queue: i64, messages: &[Browsed]) -> rusqlite::Result<HashSet<String>> {
+    let received = messages.iter().filter(|message| message.receive_count > 0);
+    let received: HashSet<&str> = received.map(|message| message.id.as_str()).collect();
+    let mut stored = HashSet::new();
+    if received.is_empty() {
+        return Ok(stored);
+    }
+    let sql = "SELECT dedup_id FROM messages WHERE queue = ?1 AND reason IS NOT NULL";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([queue])?;
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        if received.contains(id.as_str()) {
+            stored.insert(id);
+        }
+    }
+    Ok(stored)
 }
 
 /// Shows the messages at the front of a group that wait for a next try or are delayed, up to the first one that somebody may be working on.
@@ -203,6 +238,9 @@ fn show(connection: &Connection, group: i64, now: i64) -> rusqlite::Result<usize
 
 /// How many messages one transaction moves: the store has one writer, so a longer one would delay all other operations.
 pub const MOST_MOVED: usize = 500;
+
+/// One transaction moves no more messages once the bodies of those before have this many bytes: it holds them in memory.
+const MOST_BYTES: usize = 16 << 20;
 
 #[cfg(test)]
 #[path = "group/tests.rs"]

@@ -1,5 +1,5 @@
-//! The audit: who did what to dead letters, who replayed or erased what, and why, and who looked at bodies in the console. Each line of JSON is written before the action.
-//! Of a letter that is dropped or edited it has the whole, as it was.
+//! The audit: who did what to dead letters, who replayed or erased what, and why, and who looked at bodies in the console. Each line of JSON is written before the action;
+//! what is done to a group, and a drop that is refused, gets a second one with the outcome. Of a letter that is dropped or edited it has the whole, as it was.
 
 mod recent;
 
@@ -79,6 +79,21 @@ struct Retried<'a> {
     id: &'a MessageId,
     group: &'a GroupId,
     note: &'a str,
+}
+
+/// The outcome of an action that was recorded before.
+#[derive(Serialize)]
+struct Ended<'a> {
+    at: Timestamp,
+    by: &'a str,
+    action: &'a str,
+    /// `done`; `refused` if nothing was done; `failed` if it stopped at an error.
+    outcome: &'static str,
+    /// How many messages it was done to.
+    messages: u64,
+    /// The id of the first message in its queue.
+    id: &'a MessageId,
+    group: &'a GroupId,
 }
 
 /// What was done to one letter.
@@ -254,6 +269,21 @@ impl Audit {
         self.append(&[entry], true)
     }
 
+    /// Records the outcome of an action that was recorded before.
+    pub(crate) fn ended(
+        &self,
+        action: &str,
+        outcome: &'static str,
+        messages: u64,
+        id: &MessageId,
+        group: &GroupId,
+    ) -> anyhow::Result<()> {
+        let at = Clock::wall().now();
+        let ended = Ended { at, by: &self.by, action, outcome, messages, id, group };
+        let written = self.lines(&[ended], true);
+        written.with_context(|| format!("writing the outcome ({outcome}, {messages}) to {}", self.file.display()))
+    }
+
     /// Records that somebody looks at the body of an event. The caller must not show it if this fails. Without fsync: a look changes nothing.
     pub fn look(&self, id: &MessageId, group: &GroupId) -> anyhow::Result<()> {
         let looked = Looked { at: Clock::wall().now(), by: &self.by, action: "look", id, group };
@@ -265,20 +295,21 @@ impl Audit {
     }
 
     fn append(&self, entries: &[impl Serialize], sync: bool) -> anyhow::Result<()> {
+        self.lines(entries, sync).with_context(|| format!("writing {}; nothing was done", self.file.display()))
+    }
+
+    fn lines(&self, entries: &[impl Serialize], sync: bool) -> std::io::Result<()> {
         let line = |entry| serde_json::to_string(entry).unwrap_or_default() + "\n";
         let text: String = entries.iter().map(line).collect();
-        let write = || {
-            let folder = self.file.parent().unwrap_or(Path::new("."));
-            let new = !self.file.exists();
-            private::make_folder(folder)?;
-            let mut file = private::append(&self.file)?;
-            file.write_all(text.as_bytes())?;
-            if sync {
-                file.sync_data()?;
-            }
-            if new { private::sync_folder(folder) } else { Ok(()) }
-        };
-        write().with_context(|| format!("writing {}; nothing was done", self.file.display()))
+        let folder = self.file.parent().unwrap_or(Path::new("."));
+        let new = !self.file.exists();
+        private::make_folder(folder)?;
+        let mut file = private::append(&self.file)?;
+        file.write_all(text.as_bytes())?;
+        if sync {
+            file.sync_data()?;
+        }
+        if new { private::sync_folder(folder) } else { Ok(()) }
     }
 
     /// The last lines that end before this place of the file, newest first; `None` starts at its end. Bodies are left out.

@@ -31,7 +31,7 @@ pub use history::History;
 pub use holds::{Holds, Resumed};
 pub use job::Job;
 pub use letter::{Edited, Listed, Previewed, Whole};
-pub use redrive::{Plan, Report};
+pub use redrive::{Dropped, Plan, Report};
 pub use replay::{Compared, ReplayPlan, ReplayRun, Replayed};
 pub use secret::{Secret, SecretValue};
 pub use stats::Counted;

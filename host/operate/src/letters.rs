@@ -19,6 +19,7 @@ use local::LocalLetters;
 use sqs::SqsLetters;
 
 pub use error::LettersError;
+pub(crate) use error::Unreachable;
 pub use letter::Letter;
 pub use local::browsed_letter;
 pub use queue::{Edited, Letters, Moved, NotSentBack};

@@ -105,7 +105,9 @@ pub(crate) async fn act(
 pub(crate) fn problem(error: anyhow::Error) -> Problem {
     match error.downcast_ref::<GroupError>() {
         Some(own @ GroupError::Nothing(_)) => Problem::not_found(own.to_string()),
-        Some(own @ (GroupError::Changed { .. } | GroupError::Busy(_))) => Problem::conflict(own.to_string()),
+        Some(own @ (GroupError::Changed { .. } | GroupError::Busy(_) | GroupError::Unfit(_))) => {
+            Problem::conflict(own.to_string())
+        }
         Some(own @ GroupError::NoNote) => Problem::bad_request(own.to_string()),
         _ => error.into(),
     }

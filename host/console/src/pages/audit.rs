@@ -50,7 +50,11 @@ fn row(line: &Line) -> Markup {
             td { (ago(line.at)) }
             td { (line.by) @if let Some(reason) = &line.reason { " (" (reason) ")" } }
             td { (line.action) @if let Some(step) = &line.step { " " (step) } @if let Some(run) = &line.run { " " (run) } }
-            td { (line.note) }
+            td {
+                (line.note)
+                @if let Some(outcome) = &line.outcome { (outcome) }
+                @if let Some(messages) = line.messages { " (" (messages) ")" }
+            }
             td {
                 @if !id.is_empty() { a href={ "/events/" (super::overview::urlencoded(id)) } { code { (id.get(..8).unwrap_or(id)) } } }
                 @if let Some(letter) = &line.letter { " " (letter.reason) }

@@ -4,7 +4,7 @@ use tempfile::TempDir;
 use towpath_types::clock::Clock;
 use towpath_types::dead_letter::{DeadLetter, Death, Seen};
 use towpath_types::outcome::Outcome;
-use towpath_types::queue::{Handle, Queue as _, Receive, Received};
+use towpath_types::queue::{Handle, MAX_MESSAGE_BYTES, Queue as _, Receive, Received};
 
 use super::*;
 use crate::Store;
@@ -58,6 +58,13 @@ impl Setup {
         for result in self.events.release(&released).await {
             result.expect("released");
         }
+    }
+
+    /// A host fails, stores the letter of the first message, and ends before it deletes the message.
+    async fn die_before_the_delete(&self) {
+        self.fail().await;
+        let browsed = self.events.browse(None, 1).await.expect("browse").remove(0);
+        self.dead.send(letter(browsed, true).expect("a letter")).await.expect("send");
     }
 
     async fn head(&self) -> MessageId {
@@ -159,6 +166,20 @@ async fn a_group_is_moved_in_order_in_steps_and_other_groups_stay() {
 }
 
 #[tokio::test]
+async fn a_step_of_large_messages_is_shorter() {
+    let setup = setup().await;
+    let many = MOST_BYTES / MAX_MESSAGE_BYTES;
+    for n in 0..many + 2 {
+        let body = "x".repeat(MAX_MESSAGE_BYTES).into();
+        let dedup_id = Some(n.to_string().as_str().into());
+        let message = NewMessage { group: "g".into(), dedup_id, body, attributes: Default::default() };
+        setup.events.send(message).await.expect("send");
+    }
+    assert_eq!(setup.bury(Which::Front(500)).await, moved(many, true));
+    assert_eq!(setup.bury(Which::Front(500)).await, moved(2, false));
+}
+
+#[tokio::test]
 async fn those_behind_a_moved_head_are_received_next() {
     let setup = setup().await;
     setup.send("g", 1..=3).await;
@@ -172,20 +193,32 @@ async fn those_behind_a_moved_head_are_received_next() {
 async fn a_letter_that_a_host_stored_before_it_ended_is_not_stored_twice_and_one_that_went_back_is_stored_again() {
     let setup = setup().await;
     setup.send("g", 1..=1).await;
-    let browsed = setup.events.browse(None, 1).await.expect("browse").remove(0);
-    setup.dead.send(letter(browsed, true).expect("a letter")).await.expect("send");
+    setup.die_before_the_delete().await;
     let head = setup.head().await;
     assert_eq!(setup.bury(Which::Head(head)).await, moved(1, false));
     assert_eq!((setup.left().await.len(), setup.dead().await), (0, vec!["g1".to_owned()]));
     // The same while its letter is gone: it must not get lost although its id was sent to the queue minutes ago.
     setup.send("g", 2..=2).await;
-    let browsed = setup.events.browse(None, 1).await.expect("browse").remove(0);
-    setup.dead.send(letter(browsed, true).expect("a letter")).await.expect("send");
+    setup.die_before_the_delete().await;
     let letters = setup.dead.browse(None, 10).await.expect("browse");
     setup.dead.discard(&letters[1].sequence).await.expect("dropped");
     let head = setup.head().await;
     assert_eq!(setup.bury(Which::Head(head)).await, moved(1, false));
     assert_eq!((setup.left().await.len(), setup.dead().await), (0, vec!["g1".to_owned(), "g2".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_stored_letter_that_was_edited_into_another_group_is_not_stored_twice() {
+    let setup = setup().await;
+    setup.send("g", 1..=2).await;
+    setup.die_before_the_delete().await;
+    let letter = setup.dead.browse(None, 1).await.expect("browse").remove(0);
+    let other = GroupId::from("h");
+    let edited = setup.dead.edit(&letter.sequence, &other, "edited".into(), &letter.attributes).await;
+    assert!(edited.expect("edited"));
+    let head = setup.head().await;
+    assert_eq!(setup.bury(Which::HeadAndBehind(head, 10)).await, moved(2, false));
+    assert_eq!((setup.left().await.len(), setup.dead().await), (0, vec!["edited".to_owned(), "g2".to_owned()]));
 }
 
 #[tokio::test]
@@ -198,6 +231,7 @@ async fn a_letter_that_cannot_be_made_changes_nothing() {
     };
     let which = Which::HeadAndBehind(head, 10);
     let error = setup.events.bury(&setup.dead, &"g".into(), which, refuses_the_third).await.expect_err("refused");
-    assert!(format!("{error:?}").contains("too large"), "{error:?}");
+    let third = setup.events.browse(None, 3).await.expect("browse").remove(2).id;
+    assert_eq!(error.to_string(), format!("the message {third} cannot become a dead letter: too large"));
     assert_eq!((setup.left().await.len(), setup.dead().await.len()), (3, 0));
 }

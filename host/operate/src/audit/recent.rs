@@ -26,6 +26,12 @@ pub struct Line {
     /// `begin` or `end` of an erasure.
     #[serde(default)]
     pub step: Option<String>,
+    /// `done`, `refused` or `failed`, if the line is the outcome of one before it.
+    #[serde(default)]
+    pub outcome: Option<String>,
+    /// How many messages it was done to.
+    #[serde(default)]
+    pub messages: Option<u64>,
     /// `retention` if a rule of the config did it.
     #[serde(default)]
     pub reason: Option<String>,

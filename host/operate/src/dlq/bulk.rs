@@ -6,7 +6,7 @@ use towpath_types::clock::Timestamp;
 use super::edit::{self, Dropping};
 use super::filter::{Conditions, Filter};
 use super::redrive::{self, Limits, Orders, Plan, Progress, Report};
-use crate::letters::{Letters, Moved};
+use crate::letters::Letters;
 use crate::place::Found;
 use crate::stop::Stop;
 
@@ -93,7 +93,7 @@ impl Bulk {
             }
             Action::Drop => {
                 let (moved, known) = edit::drop(found, letters, filter, Dropping { note, stop }, progress).await?;
-                (Report { moved: Moved { moved, ..Moved::default() }, ..Report::default() }, known)
+                (Report { moved, ..Report::default() }, known)
             }
         };
         // A name that is nowhere was an error of the plan; what was done is reported in any case.
@@ -136,7 +136,7 @@ pub struct Job {
     pub ended_at: Option<Timestamp>,
     /// How it stands.
     pub state: State,
-    /// What a redrive did, once it has ended.
+    /// What it did, once it has ended.
     pub report: Option<Report>,
 }
 

@@ -1,4 +1,4 @@
-//! Edits and drops letters. Each is written to the audit before it is done.
+//! Edits and drops letters. Each is written to the audit before it is done, and a drop that is refused also after it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::filter::Filter;
 use super::one;
 use super::redrive::Progress;
 use crate::audit::Audit;
-use crate::letters::{Edited, Letter, Letters};
+use crate::letters::{Edited, Letter, Letters, Moved, NotSentBack, Unreachable};
 use crate::place::{Backend, Found};
 use crate::set::Set;
 use crate::stop::Stop;
@@ -260,17 +260,17 @@ pub struct Dropping {
     pub stop: Stop,
 }
 
-/// Drops the letters that match. Returns how many, and an error if the operator named something that does not exist.
+/// Drops the letters that match. Returns how many, those that could not be reached, and an error if the operator named something that does not exist.
 pub async fn drop(
     found: &Found,
     letters: &mut dyn Letters,
     mut filter: Filter,
     orders: Dropping,
     mut progress: impl FnMut(Progress) + Send,
-) -> anyhow::Result<(u64, anyhow::Result<()>)> {
+) -> anyhow::Result<(Moved, anyhow::Result<()>)> {
     let Dropping { note, stop } = orders;
     let audit = Audit::of(found);
-    let mut dropped = 0;
+    let mut dropped = Moved::default();
     loop {
         let page = letters.next().await?;
         if page.is_empty() {
@@ -282,13 +282,28 @@ pub async fn drop(
                 // Letters that were not read may have what the operator named.
                 return Ok((dropped, Ok(())));
             }
-            audited(&audit, letters, "drop", &note, &letter).await?;
-            letters.discard(&letter).await?;
-            dropped += 1;
-            progress(Progress::Done(1));
+            match drop_one(&audit, letters, &note, &letter).await {
+                Ok(()) => {
+                    dropped.moved += 1;
+                    progress(Progress::Done(1));
+                }
+                Err(error) if error.is::<Unreachable>() => {
+                    dropped.failed.push(NotSentBack { id: letter.first_id(), problem: error.to_string(), error: None });
+                }
+                Err(error) => return Err(error),
+            }
         }
         progress(Progress::LookedAt(looked_at));
     }
+}
+
+async fn drop_one(audit: &Audit, letters: &mut dyn Letters, note: &str, letter: &Letter) -> anyhow::Result<()> {
+    audited(audit, letters, "drop", note, letter).await?;
+    let dropped = letters.discard(letter).await;
+    if dropped.as_ref().is_err_and(|error| error.is::<Unreachable>()) {
+        audit.ended("drop", "refused", 0, &letter.id, &letter.group)?;
+    }
+    dropped
 }
 
 /// Writes a letter to the audit. Fails if it is gone: an erasure that removed it would not find it there.
@@ -300,6 +315,8 @@ pub(crate) async fn audited(
     letter: &Letter,
 ) -> anyhow::Result<()> {
     let _alone = audit.alone()?;
-    anyhow::ensure!(letters.is_there(letter).await?, "the letter {} is gone", letter.id);
+    if !letters.is_there(letter).await? {
+        return Err(Unreachable::Gone(letter.id.clone()).into());
+    }
     audit.write(action, note, letter)
 }

@@ -1,4 +1,5 @@
-//! Retries the head of a group now, or moves it, or the whole group, to the dead-letter queue. Each is written to the audit before it is done.
+//! Retries the head of a group now, or moves it, or the whole group, to the dead-letter queue. Each is written to the audit before it is done, and its
+//! outcome after it.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use towpath_types::clock::Clock;
 use towpath_types::dead_letter::{DeadLetter, Death, OPERATOR, Seen};
 use towpath_types::message::is_item;
 use towpath_types::outcome::{MisfitKind, Outcome};
-use towpath_types::queue::{GroupId, Handle, MessageId, NewMessage, Queue as _, Received};
+use towpath_types::queue::{GroupId, Handle, MessageId, NewMessage, Queue as _, QueueError, Received};
 use towpath_verify::note_keys::NoteKeys;
 use towpath_verify::{door, moved};
 
@@ -47,12 +48,15 @@ pub enum GroupError {
     /// The route of the group does not park.
     #[error(
         "the route of {0} does not park: events that arrive later would be delivered before those that are parked; set on_dead_letter = \"park\" on the \
-        route, or dead-letter the head alone"
+        route and restart every host before you park, or dead-letter the head alone"
     )]
     DoesNotPark(GroupId),
     /// Without a config nobody knows whether the route parks.
     #[error("whether the route of {0} parks is in the config, and no config was read: name it")]
     NoConfig(GroupId),
+    /// A message does not fit the dead-letter queue.
+    #[error("{0}; it and those behind it stay where they are")]
+    Unfit(String),
     /// The operator gave no reason.
     #[error("say why, in a note")]
     NoNote,
@@ -131,12 +135,17 @@ pub struct Done {
 pub async fn retry(found: &Found, group: &GroupId, head: Option<&MessageId>, note: &str) -> anyhow::Result<Done> {
     let (queues, before) = begin(found, group, head, note).await?;
     Audit::of(found).retried(note, &before.head.id, group)?;
-    let messages = match queues.events.hasten(group, &before.head.id).await? {
-        Hastened::Now(messages) => messages as u64,
-        Hastened::Busy => return Err(GroupError::Busy(group.clone()).into()),
-        Hastened::Changed => return Err(changed(group, &before)),
+    let mut messages = 0;
+    let ended = match queues.events.hasten(group, &before.head.id).await {
+        Ok(Hastened::Now(shown)) => {
+            messages = shown as u64;
+            Ok(false)
+        }
+        Ok(Hastened::Busy) => Err(GroupError::Busy(group.clone()).into()),
+        Ok(Hastened::Changed) => Err(changed(&before)),
+        Err(error) => Err(error.into()),
     };
-    Ok(Done { action: Action::Retry, group: before, messages, is_rest: false })
+    end(found, Action::Retry, before, messages, ended)
 }
 
 /// Moves the head of a group to the dead-letter queue. With `head` only if the head is still this message.
@@ -145,12 +154,17 @@ pub async fn dead_letter(found: &Found, group: &GroupId, head: Option<&MessageId
     let undertaker = Undertaker::of(found, queues, &before, note).await?;
     undertaker.audit(found, Action::DeadLetter, note, &before)?;
     let which = Which::Head(before.head.id.clone());
-    let messages = match undertaker.bury(queues, group, which).await? {
-        Acted::Moved { moved, .. } => moved as u64,
-        Acted::Busy => return Err(GroupError::Busy(group.clone()).into()),
-        Acted::Changed => return Err(changed(group, &before)),
+    let mut messages = 0;
+    let ended = match undertaker.bury(queues, group, which, true).await {
+        Ok(Acted::Moved { moved, .. }) => {
+            messages = moved as u64;
+            Ok(false)
+        }
+        Ok(Acted::Busy) => Err(GroupError::Busy(group.clone()).into()),
+        Ok(Acted::Changed) => Err(changed(&before)),
+        Err(error) => Err(error),
     };
-    Ok(Done { action: Action::DeadLetter, group: before, messages, is_rest: false })
+    end(found, Action::DeadLetter, before, messages, ended)
 }
 
 /// Moves a whole group to the dead-letter queue, in order. With `head` only if the head is still this message. Its route must park, so that nothing that
@@ -165,31 +179,37 @@ pub async fn park(found: &Found, group: &GroupId, head: Option<&MessageId>, note
     let undertaker = Undertaker::of(found, queues, &before, note).await?;
     undertaker.audit(found, Action::Park, note, &before)?;
     let mut messages = 0;
-    let mut is_rest = true;
-    while is_rest {
-        let is_first = messages == 0;
-        let which =
-            if is_first { Which::HeadAndBehind(before.head.id.clone(), MOST_MOVED) } else { Which::Front(MOST_MOVED) };
-        match undertaker.bury_from(queues, group, which, is_first).await? {
-            Acted::Moved { moved, is_rest: rest } => {
-                messages += moved as u64;
-                is_rest = rest;
-            }
-            Acted::Busy if is_first => return Err(GroupError::Busy(group.clone()).into()),
-            Acted::Changed if is_first => return Err(changed(group, &before)),
-            // A host has taken the next one, and parks it.
-            Acted::Busy => break,
-            Acted::Changed => is_rest = false,
-        }
-    }
-    Ok(Done { action: Action::Park, group: before, messages, is_rest })
+    let ended = undertaker.bury_all(queues, &before, &mut messages).await;
+    end(found, Action::Park, before, messages, ended)
 }
 
-fn changed(group: &GroupId, before: &Group) -> anyhow::Error {
-    GroupError::Changed { group: group.clone(), head: before.head.id.clone() }.into()
+fn changed(before: &Group) -> anyhow::Error {
+    GroupError::Changed { group: before.head.group.clone(), head: before.head.id.clone() }.into()
 }
 
-async fn begin<'a>(
+/// Writes the outcome of an action to the audit, and returns it. Without such a line an action was interrupted.
+pub(super) fn end(
+    found: &Found,
+    action: Action,
+    group: Group,
+    messages: u64,
+    ended: anyhow::Result<bool>,
+) -> anyhow::Result<Done> {
+    let outcome = match &ended {
+        Ok(_) => "done",
+        Err(error) if messages == 0 && error.is::<GroupError>() => "refused",
+        Err(_) => "failed",
+    };
+    let written = Audit::of(found).ended(action.as_str(), outcome, messages, &group.head.id, &group.head.group);
+    let is_rest = match ended {
+        Err(error) if messages > 0 => return Err(error.context(format!("{messages} messages were moved before"))),
+        ended => ended?,
+    };
+    written?;
+    Ok(Done { action, group, messages, is_rest })
+}
+
+pub(super) async fn begin<'a>(
     found: &'a Found,
     group: &GroupId,
     head: Option<&MessageId>,
@@ -210,7 +230,7 @@ async fn begin<'a>(
 }
 
 /// Makes letters.
-struct Undertaker {
+pub(super) struct Undertaker {
     route: Option<Arc<Route>>,
     keys: NoteKeys,
     /// Whether the front door vouches for the head.
@@ -221,7 +241,7 @@ struct Undertaker {
 }
 
 impl Undertaker {
-    async fn of(found: &Found, queues: &Queues, before: &Group, note: &str) -> anyhow::Result<Undertaker> {
+    pub(super) async fn of(found: &Found, queues: &Queues, before: &Group, note: &str) -> anyhow::Result<Undertaker> {
         let group = &before.head.group;
         let config = found.config.as_deref();
         let route = config.and_then(|config| config.routes.by_group(group)).cloned();
@@ -262,11 +282,33 @@ impl Undertaker {
         audit.buried(action.as_str(), note, &before.head.id, &before.head.group, letter)
     }
 
-    async fn bury(self, queues: &Queues, group: &GroupId, which: Which) -> anyhow::Result<Acted> {
-        self.bury_from(queues, group, which, true).await
+    /// Moves the group in steps, and counts in `messages`. Returns whether some are left to hosts.
+    pub(super) async fn bury_all(&self, queues: &Queues, before: &Group, messages: &mut u64) -> anyhow::Result<bool> {
+        let group = &before.head.group;
+        let mut is_rest = true;
+        while is_rest {
+            let is_first = *messages == 0;
+            let which = if is_first {
+                Which::HeadAndBehind(before.head.id.clone(), MOST_MOVED)
+            } else {
+                Which::Front(MOST_MOVED)
+            };
+            match self.bury(queues, group, which, is_first).await? {
+                Acted::Moved { moved, is_rest: rest } => {
+                    *messages += moved as u64;
+                    is_rest = rest;
+                }
+                Acted::Busy if is_first => return Err(GroupError::Busy(group.clone()).into()),
+                Acted::Changed if is_first => return Err(changed(before)),
+                // A host has taken the next one, and parks it.
+                Acted::Busy => break,
+                Acted::Changed => is_rest = false,
+            }
+        }
+        Ok(is_rest)
     }
 
-    async fn bury_from(&self, queues: &Queues, group: &GroupId, which: Which, is_start: bool) -> anyhow::Result<Acted> {
+    async fn bury(&self, queues: &Queues, group: &GroupId, which: Which, is_start: bool) -> anyhow::Result<Acted> {
         let Undertaker { route, keys, is_head_verified, detail, source, most } = self;
         let (route, keys, detail, source) = (route.clone(), keys.clone(), detail.clone(), source.clone());
         let (is_head_verified, most) = (*is_head_verified, *most);
@@ -289,11 +331,10 @@ impl Undertaker {
             let death = Death { code, detail: detail.clone() };
             pack(&received, death, seen, &source, most, route.as_deref(), &keys)
         };
-        queues
-            .events
-            .bury(&queues.dead_letters, group, which, letter)
-            .await
-            .context("moving it to the dead-letter queue")
+        match queues.events.bury(&queues.dead_letters, group, which, letter).await {
+            Err(QueueError::Invalid(problem)) => Err(GroupError::Unfit(problem).into()),
+            acted => acted.context("moving it to the dead-letter queue"),
+        }
     }
 }
 

@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use towpath_config::{Config, Secrets};
+use towpath_local::QueueSettings;
 use towpath_types::queue::{NewMessage, Queue as _, Receive};
 
 use super::*;
+use crate::audit::Audit;
 use crate::letters::{self, Letter};
 
 const CONFIG: &str = "
@@ -87,6 +89,13 @@ impl Setup {
         std::fs::read_to_string(self.folder.path().join("audit.jsonl")).unwrap_or_default()
     }
 
+    /// The outcomes in the audit, each with its action and number.
+    fn outcomes(&self) -> Vec<(String, String, u64)> {
+        let recent = Audit::of(&self.found).recent(None, 100).expect("the audit");
+        let outcome = |line: crate::audit::Line| Some((line.action, line.outcome?, line.messages.unwrap_or_default()));
+        recent.lines.into_iter().rev().filter_map(outcome).collect()
+    }
+
     fn tell(&self, id: &MessageId, outcome: &str, detail: &str) {
         let line = serde_json::json!({
             "timestamp": "2026-03-02T09:15:01.250000Z", "level": "INFO", "target": "towpath.story",
@@ -155,6 +164,7 @@ async fn a_head_is_dead_lettered_with_who_and_why_and_the_rest_goes_on() {
     assert!(letter.death.is_verified(), "its route needs no verification");
     let audit = setup.audit();
     assert!(audit.contains(r#""by":"ada","action":"dead-letter""#) && audit.contains("bad <data>"), "{audit}");
+    assert_eq!(setup.outcomes(), [("dead-letter".to_owned(), "done".to_owned(), 1)]);
     // It was done already.
     let again = dead_letter(&setup.found, &group, Some(&head), "twice").await;
     assert_eq!(error(again), GroupError::Changed { group, head });
@@ -186,6 +196,7 @@ async fn a_head_is_retried_now() {
     let done = retry(&setup.found, &group, None, "the target is back").await.expect("retried");
     assert_eq!(done.messages, 2);
     assert!(setup.audit().contains(r#""action":"retry""#), "{}", setup.audit());
+    assert_eq!(setup.outcomes(), [("retry".to_owned(), "done".to_owned(), 2)]);
     let received = setup.queues().events.receive(Receive::default()).await.expect("receive");
     assert_eq!(received.len(), 2);
 }
@@ -207,6 +218,7 @@ async fn a_group_is_parked_in_order_and_comes_back_in_order_before_what_arrived_
     assert_eq!(error(park(&without, &group, None, "stop").await), GroupError::NoConfig(group.clone()));
     let done = park(&setup.found, &group, None, "stop").await.expect("parked");
     assert_eq!((done.messages, done.is_rest), (all.len() as u64, false));
+    assert_eq!(setup.outcomes(), [("park".to_owned(), "done".to_owned(), all.len() as u64)]);
     assert_eq!(setup.left().await, ["other"]);
     let letters = setup.letters().await;
     assert_eq!(letters[0].death.reason, "operator");
@@ -217,6 +229,40 @@ async fn a_group_is_parked_in_order_and_comes_back_in_order_before_what_arrived_
     let expected: Vec<&str> = all.iter().copied().chain(["late"]).collect();
     let left = setup.left().await;
     assert_eq!(left.iter().filter(|body| *body != "other").collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_audit_says_that_nothing_was_done_if_the_group_became_busy() {
+    let setup = setup().await;
+    setup.send("parks/1", &["1", "2"]).await;
+    let group = GroupId::from("parks/1");
+    let (queues, before) = act::begin(&setup.found, &group, None, "stop").await.expect("it may be done");
+    let undertaker = act::Undertaker::of(&setup.found, queues, &before, "stop").await.expect("keys");
+    setup.queues().events.receive(Receive { max: 1, ..Receive::default() }).await.expect("receive");
+    let mut messages = 0;
+    let ended = undertaker.bury_all(queues, &before, &mut messages).await;
+    let refused = act::end(&setup.found, Action::Park, before, messages, ended);
+    assert_eq!(error(refused), GroupError::Busy(group));
+    assert_eq!(setup.outcomes(), [("park".to_owned(), "refused".to_owned(), 0)]);
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_fit_the_dead_letter_queue_is_named_with_the_cure_and_stays() {
+    let setup = setup().await;
+    let settings = QueueSettings { max_message_bytes: 1_500, ..QueueSettings::default() };
+    let store = setup.queues().events.store();
+    let dead_letters = store.set_queue("small.fifo", settings).await.expect("queue");
+    let queues = Queues { dead_letters, ..setup.queues().clone() };
+    let found = Found { backend: Backend::Local(Box::new(queues)), ..setup.found.clone() };
+    let large = "x".repeat(1_400);
+    setup.send("parks/1", &["1", &large]).await;
+    let group = GroupId::from("parks/1");
+    let second = setup.queues().events.browse(None, 2).await.expect("browse").remove(1).id;
+    let refused = error(park(&found, &group, None, "stop").await).to_string();
+    assert!(refused.contains(&format!("the message {second} ")), "{refused}");
+    assert!(refused.contains("raise MaximumMessageSize of the dead-letter queue"), "{refused}");
+    assert_eq!(setup.left().await.len(), 2);
+    assert_eq!(setup.outcomes(), [("park".to_owned(), "refused".to_owned(), 0)]);
 }
 
 /// More than one transaction moves.

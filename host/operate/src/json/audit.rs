@@ -57,6 +57,10 @@ pub struct Audited<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     note: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +79,8 @@ impl Audited<'_> {
             by: &line.by,
             action: &line.action,
             step: line.step.as_deref(),
+            outcome: line.outcome.as_deref(),
+            messages: line.messages,
             reason: line.reason.as_deref(),
             note: &line.note,
             message_id: line.letter.as_ref().map(|letter| letter.id.as_str()).or(line.id.as_deref()),

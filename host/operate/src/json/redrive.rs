@@ -1,4 +1,4 @@
-//! What a redrive would do, and what it did.
+//! What a redrive would do, and what it or a drop did.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use towpath_types::queue::MessageId;
 
 use super::Rfc3339;
 use crate::dlq::redrive;
-use crate::letters::NotSentBack;
+use crate::letters::{Moved, NotSentBack};
 
 /// What a redrive would send back.
 #[derive(Debug, Serialize)]
@@ -45,7 +45,21 @@ pub struct Report<'a> {
     stopped: bool,
 }
 
-/// A letter that was not sent back.
+/// What a drop did.
+#[derive(Debug, Serialize)]
+pub struct Dropped<'a> {
+    dropped: u64,
+    failed: Vec<Failed<'a>>,
+}
+
+impl Dropped<'_> {
+    /// The shape of a drop.
+    pub fn of(dropped: &Moved) -> Dropped<'_> {
+        Dropped { dropped: dropped.moved, failed: dropped.failed.iter().map(Failed::of).collect() }
+    }
+}
+
+/// A letter that was not sent back, or not dropped.
 #[derive(Debug, Serialize)]
 struct Failed<'a> {
     message_id: &'a MessageId,

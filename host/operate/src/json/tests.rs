@@ -150,6 +150,7 @@ fn actions() -> Vec<(&'static str, Value, Value)> {
     });
     let failed = NotSentBack { id: "m-2".into(), problem: "too large".to_owned(), error: None };
     let moved = Moved { moved: 1, failed: vec![failed], perhaps_twice: vec!["m-3".into()] };
+    let dropped = json!(Dropped::of(&moved));
     let report = redrive::Report { moved, died_again: 0, stopped: true };
     let reported = json!({
         "moved": 1, "failed": [{ "message_id": "m-2", "problem": "too large" }], "perhaps_twice": ["m-3"], "died_again": 0,
@@ -176,6 +177,7 @@ fn actions() -> Vec<(&'static str, Value, Value)> {
     vec![
         ("dlq redrive --plan", json!(Plan::of(&plan)), planned),
         ("dlq redrive", json!(Report::of(&report)), reported),
+        ("dlq drop", dropped, json!({ "dropped": 1, "failed": [{ "message_id": "m-2", "problem": "too large" }] })),
         ("dlq audit", json!(Action::of(&entry)), action),
         ("record", json!(saved), json!({ "case": "cases/recorded-1", "group": "crm/1", "known": false })),
     ]

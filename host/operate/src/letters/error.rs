@@ -1,4 +1,6 @@
-//! Why letters cannot be opened or sent back.
+//! Why letters cannot be opened, sent back or dropped.
+
+use towpath_types::queue::MessageId;
 
 /// Something that an operator can name differently.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -15,4 +17,13 @@ pub enum LettersError {
     /// A parked group cannot be sent back in one transaction on SQS.
     #[error("its group is parked, and goes back as a whole, on its local store only")]
     Parked,
+}
+
+/// A letter that was read, and cannot be reached now.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum Unreachable {
+    #[error("the letter {0} is gone")]
+    Gone(MessageId),
+    #[error("the letter {0} is gone, or a client has it in flight")]
+    GoneOrInFlight(MessageId),
 }

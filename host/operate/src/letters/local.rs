@@ -10,6 +10,7 @@ use towpath_local::{Browsed, LocalQueue, SentBack};
 use towpath_types::queue::GroupId;
 
 use super::broken::BrokenGroups;
+use super::error::Unreachable;
 use super::letter::{Key, Letter, death};
 use super::queue::{Edited, Letters, Moved};
 
@@ -190,7 +191,7 @@ impl Letters for LocalLetters {
 
     async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()> {
         if !self.dead.discard(letter.sequence()).await? {
-            bail!("the letter {} is gone, or a client has it in flight", letter.id);
+            return Err(Unreachable::GoneOrInFlight(letter.id.clone()).into());
         }
         Ok(())
     }

@@ -21,20 +21,20 @@ pub struct Edited {
 /// The result of sending letters back.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Moved {
-    /// How many were sent back.
+    /// How many were sent back, or dropped.
     pub moved: u64,
-    /// Letters that were not sent back.
+    /// Letters that were not sent back, or not dropped.
     pub failed: Vec<NotSentBack>,
     /// Letters that an interrupted redrive may have sent before: they were sent again.
     pub perhaps_twice: Vec<MessageId>,
 }
 
-/// A letter that was not sent back, and why.
+/// A letter that was not sent back or not dropped, and why.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NotSentBack {
     /// The id under which its message was first stored.
     pub id: MessageId,
-    /// Why it is still in the dead-letter queue.
+    /// Why not.
     pub problem: String,
     /// The error, if an operator can avoid it by naming something.
     pub error: Option<LettersError>,

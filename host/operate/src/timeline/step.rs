@@ -133,12 +133,13 @@ fn audited(line: &str, ids: &[String]) -> Option<Step> {
     if !ids.iter().any(|id| text("id").starts_with(id) || own.starts_with(id)) {
         return None;
     }
+    let outcome = text("outcome");
     Some(Step {
         at: serde_json::from_value(value.get("at")?.clone()).ok()?,
         took: Duration::ZERO,
         what: text("action").to_owned(),
-        detail: text("note").to_owned(),
-        is_failure: false,
+        detail: if outcome.is_empty() { text("note") } else { outcome }.to_owned(),
+        is_failure: matches!(outcome, "refused" | "failed"),
         by: Some(text("by").to_owned()),
         plugin: None,
         attempts: Vec::new(),

@@ -75,14 +75,20 @@ pub(super) async fn drop(args: DlqDrop, output: &Output) -> anyhow::Result<Exit>
     });
     let Some((dropped, known)) = dropped.await? else { return Ok(interrupted(output)) };
     if output.is_json() {
-        output.json(&serde_json::json!({ "dropped": dropped }));
-    } else if dropped == 0 {
+        output.json(&json::Dropped::of(&dropped));
+    } else if dropped.moved == 0 {
         output.line("dropped: 0");
     } else {
         output.line(format!(
-            "dropped: {dropped}; `towpath dlq audit --json` shows them, and audit.jsonl next to the store keeps them whole"
+            "dropped: {}; `towpath dlq audit --json` shows them, and audit.jsonl next to the store keeps them whole",
+            dropped.moved
         ));
     }
+    if !output.is_json() {
+        for letter in &dropped.failed {
+            output.line(format!("not dropped: {}: {}", letter.id, letter.problem));
+        }
+    }
     known?;
-    if dropped == 0 { Ok(Exit::Findings) } else { Ok(Exit::Done) }
+    if dropped.moved == 0 || !dropped.failed.is_empty() { Ok(Exit::Findings) } else { Ok(Exit::Done) }
 }

@@ -191,7 +191,7 @@ fn ended(job: &Job) -> Markup {
                 p { (count(report.moved.perhaps_twice.len() as u64, "letter")) " may have been sent twice, with the same webhook-id." }
             }
             @if !report.moved.failed.is_empty() {
-                p.alert { (count(report.moved.failed.len() as u64, "letter")) " could not be sent back:" }
+                p.alert { (count(report.moved.failed.len() as u64, "letter")) " could not be " (match job.action { Action::Redrive => "sent back", Action::Drop => "dropped" }) ":" }
                 ul {
                     @for failed in report.moved.failed.iter().take(FAILED) {
                         li { (short(failed.id.as_str())) ": " (failed.problem) }

@@ -1,4 +1,5 @@
 use tempfile::TempDir;
+use towpath_types::queue::{Queue as _, Receive};
 
 use super::*;
 use crate::audit::Audit;
@@ -91,6 +92,23 @@ async fn a_stop_ends_between_two_portions_and_the_audit_has_what_was_sent_and_no
     assert_eq!(bodies(&queues.events).await, ["1"]);
     assert_eq!(bodies(&queues.dead_letters).await, ["2", "3", "4"]);
     assert_eq!(Audit::of(&found).read().expect("the audit").len(), 1);
+}
+
+#[tokio::test]
+async fn a_drop_leaves_out_a_letter_that_is_in_flight_and_drops_the_others() {
+    let (_folder, found, queues) = place().await;
+    let received = queues.dead_letters.receive(Receive { max: 1, ..Receive::default() }).await.expect("received");
+    assert_eq!(received[0].body.text(), "1");
+    let mut letters = open(&found.backend, None, false).await.expect("letters");
+    let bulk = bulk(Action::Drop, Some("refused"), "ticket 7");
+    let report = bulk.run(&found, &mut *letters, Stop::default(), |_| {}).await.expect("done");
+    let failed: Vec<_> = report.moved.failed.iter().map(|failed| failed.id.as_str()).collect();
+    assert_eq!((report.moved.moved, &failed[..]), (2, &["first-0"][..]));
+    assert_eq!(bodies(&queues.dead_letters).await, ["1", "2"]);
+    let audit = Audit::of(&found).recent(None, 100).expect("the audit").lines;
+    let refused: Vec<_> =
+        audit.into_iter().filter(|line| line.outcome.is_some()).map(|line| (line.id, line.outcome)).collect();
+    assert_eq!(refused, [(Some(received[0].id.to_string()), Some("refused".to_owned()))]);
 }
 
 #[tokio::test]
