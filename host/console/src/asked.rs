@@ -8,6 +8,7 @@ use towpath_operate::dlq::filter::Conditions;
 use towpath_operate::moment::Moment;
 use towpath_types::clock::Timestamp;
 use url::form_urlencoded::Serializer;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Problem;
 
@@ -16,21 +17,30 @@ const PAGE: usize = 50;
 const LONGEST_PAGE: usize = 500;
 
 /// The letters that a request names. A name that is not here is an error: a typo must not widen what an action is about.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize, Serialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[schema(as = LetterFilter)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Asked {
+    /// The route's path.
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<String>,
+    /// The group; a star at the end matches anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<String>,
+    /// Why they were given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The status of the target's last answer, from 100 to 599; in JSON as text or as a number.
     #[serde(deserialize_with = "text_or_number", skip_serializing_if = "Option::is_none")]
     status: Option<String>,
+    /// Given up at this time or later: an age such as `2h`, or a time in RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
+    /// Given up at this time or earlier.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<String>,
+    /// A text in the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     /// An id of one letter.
@@ -42,11 +52,39 @@ pub(crate) struct Asked {
     /// The cursor behind which a page starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<String>,
+    /// How many letters a page has: 50 without it, at most 500.
     #[serde(deserialize_with = "text_or_number", skip_serializing_if = "Option::is_none")]
     limit: Option<String>,
     /// What ingest turned away, instead of dead letters.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) refused: bool,
+}
+
+/// Which queue a request is about.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Among {
+    /// What ingest turned away, instead of dead letters.
+    pub(crate) refused: bool,
+}
+
+/// Where one letter is.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct OneLetter {
+    /// The cursor of the letter, as links of the console have it: then it is found without a search.
+    at: Option<String>,
+    /// What ingest turned away, instead of a dead letter.
+    pub(crate) refused: bool,
+}
+
+impl OneLetter {
+    /// The cursor of the letter.
+    pub(crate) fn at(&self) -> Option<&str> {
+        given(&self.at)
+    }
 }
 
 impl Asked {

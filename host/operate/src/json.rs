@@ -13,24 +13,27 @@ mod job;
 mod letter;
 mod redrive;
 mod replay;
+#[cfg(feature = "schema")]
+mod schema;
 mod secret;
 mod stats;
 mod status;
 mod story;
 mod time;
 mod timeline;
+mod view;
 
 #[cfg(test)]
 mod tests;
 
 pub use archive::{Archived, ArchivedWhole, InArchive};
-pub use audit::{Action, Audited};
+pub use audit::{Action, AuditPage, Audited};
 pub use erase::{Erasure, ErasurePlan};
 pub use groups::{Group, GroupAction, Groups};
 pub use history::History;
 pub use holds::{Holds, Resumed};
 pub use job::Job;
-pub use letter::{Edited, Listed, Previewed, Whole};
+pub use letter::{Edited, LetterPage, Listed, Previewed, Whole};
 pub use redrive::{Dropped, Plan, Report};
 pub use replay::{Compared, ReplayPlan, ReplayRun, Replayed};
 pub use secret::{Secret, SecretValue};
@@ -39,3 +42,4 @@ pub use status::{Status, Targets};
 pub use story::{Traced, line};
 pub use time::Rfc3339;
 pub use timeline::{EventBody, Timeline};
+pub use view::{Build, View};

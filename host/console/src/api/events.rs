@@ -1,24 +1,27 @@
 //! `GET /events/{id}`: what happened to an event; `/events/{id}/body`: its content. Every look at a content is in the audit.
 
-use axum::Router;
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use serde::Deserialize;
 use towpath_operate::audit::Audit;
 use towpath_operate::json;
 use towpath_operate::timeline::{Content, Sources, Timeline};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::access::{Session, Viewer};
 use crate::{Console, Problem, Shared};
 
-pub(super) fn router() -> Router<Shared> {
-    Router::new().route("/events/{id}", get(show)).route("/events/{id}/body", get(body))
+pub(super) fn router() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(show)).routes(routes!(body))
 }
 
 /// In which form a body is wanted.
-#[derive(Clone, Copy, Deserialize, Default)]
+#[derive(Clone, Copy, Deserialize, Default, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Form {
     /// As JSON with method, query and headers.
@@ -30,25 +33,48 @@ pub(crate) enum Form {
     Case,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct FormQuery {
+    /// `json` with method, query and headers, which is the default; `raw` for the bytes alone; `case` for the `message.json` of a case of
+    /// `towpath plugin test`.
     #[serde(default, rename = "as")]
+    #[param(inline)]
     pub(crate) form: Form,
 }
 
+/// What happened to an event
+///
+/// Its place, and each step with its time. Without the content.
+#[utoipa::path(
+    get, path = "/events/{id}", params(("id" = String, Path, description = "An id of the event, or the beginning of one: at least 8 characters")),
+    responses((status = 200, body = json::Timeline<'static>), (status = 404))
+)]
 async fn show(_: Viewer, Path(id): Path<String>, State(console): State<Shared>) -> Result<Response, Problem> {
     let timeline = find(&console, &id).await?;
-    Ok(axum::Json(json::Timeline::of(&timeline)).into_response())
+    Ok(Json(json::Timeline::of(&timeline)).into_response())
 }
 
+/// The content of an event
+///
+/// Without the values of secret headers. Each look is written to the audit.
+#[utoipa::path(
+    get, path = "/events/{id}/body",
+    params(("id" = String, Path, description = "An id of the event, or the beginning of one: at least 8 characters"), FormQuery),
+    responses(
+        (status = 200, content((json::EventBody<'static> = "application/json"), (String = "application/octet-stream"))),
+        (status = 404), (status = 409)
+    )
+)]
 async fn body(
     Viewer(session): Viewer,
     Path(id): Path<String>,
-    Query(query): Query<FormQuery>,
+    query: Result<Query<FormQuery>, QueryRejection>,
     State(console): State<Shared>,
 ) -> Result<Response, Problem> {
+    let Query(FormQuery { form }) = query?;
     let content = look(&console, &session, &id).await?;
-    content_as(&content, query.form)
+    content_as(&content, form)
 }
 
 /// What is known of an event.
@@ -74,7 +100,7 @@ pub(crate) async fn look(console: &Console, session: &Session, id: &str) -> Resu
 pub(crate) fn content_as(content: &Content, form: Form) -> Result<Response, Problem> {
     let unreadable = || Problem::conflict("the event cannot be unpacked");
     Ok(match form {
-        Form::Json => axum::Json(json::EventBody::of(content)).into_response(),
+        Form::Json => Json(json::EventBody::of(content)).into_response(),
         Form::Raw => {
             let webhook = content.webhook().ok_or_else(unreadable)?;
             let kind =

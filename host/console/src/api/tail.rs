@@ -25,7 +25,10 @@ pub(super) fn router() -> OpenApiRouter<Shared> {
 /// With `follow=false`, the last lines as an array.
 #[utoipa::path(
     get, path = "/tail", params(Asked),
-    responses((status = 200, content((String = "text/event-stream"), (Vec<serde_json::Value> = "application/json"))))
+    responses(
+        (status = 200, content((String = "text/event-stream"), (Vec<serde_json::Value> = "application/json"))),
+        (status = 503)
+    )
 )]
 async fn tail(
     _: Viewer,

@@ -50,7 +50,7 @@ async fn list(_: Viewer, State(console): State<Shared>) -> Result<Response, Prob
 /// Nothing is sent to it until the hold ends. Its messages wait, in order. Running hosts notice within 10 seconds.
 #[utoipa::path(
     post, path = "/targets/{name}/hold", params(("name" = String, Path, description = "The target's name")),
-    request_body = HoldTarget, responses((status = 200, body = json::Holds<'static>))
+    request_body = HoldTarget, responses((status = 200, body = json::Holds<'static>), (status = 403))
 )]
 async fn put_on_hold(
     Operator(session): Operator,
@@ -69,7 +69,7 @@ async fn put_on_hold(
 /// What waited is sent again, in order in each group.
 #[utoipa::path(
     post, path = "/targets/{name}/resume", params(("name" = String, Path, description = "The target's name")),
-    request_body = ResumeTarget, responses((status = 200, body = json::Resumed<'static>))
+    request_body = ResumeTarget, responses((status = 200, body = json::Resumed<'static>), (status = 403))
 )]
 async fn resume(
     Operator(session): Operator,

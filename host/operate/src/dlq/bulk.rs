@@ -12,6 +12,7 @@ use crate::stop::Stop;
 
 /// What is done to letters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = LettersAction))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// They go back to the queue that they came from.

@@ -28,8 +28,10 @@ pub struct NewBuild {
 
 /// One letter through both builds.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = WhatIfRow))]
 pub struct Row {
     /// The id under which its message was first stored.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub message_id: MessageId,
     /// Its group.
     pub group: String,

@@ -33,6 +33,7 @@ pub struct Question {
 
 /// What it said.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = WhatIf))]
 pub struct Said {
     /// How many letters were run.
     pub letters: usize,

@@ -5,7 +5,7 @@ use towpath_types::queue::{Attributes, GroupId, MessageId};
 
 use super::Rfc3339;
 use super::letter::Death;
-use crate::audit::{AuditEntry, Line};
+use crate::audit::{AuditEntry, Line, Recent};
 
 /// One redrive, edit or drop of a letter.
 #[derive(Debug, Serialize)]
@@ -50,6 +50,7 @@ impl Action<'_> {
 
 /// Any line of the audit, without bodies.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = AuditLine))]
 pub struct Audited<'a> {
     recorded_at: Rfc3339,
     by: &'a str,
@@ -87,5 +88,21 @@ impl Audited<'_> {
             group: line.group.as_deref(),
             run: line.run.as_deref(),
         }
+    }
+}
+
+/// A page of the audit, the newest line first.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct AuditPage<'a> {
+    audit: Vec<Audited<'a>>,
+    /// The `before` of the next page; null if there is none.
+    next: Option<u64>,
+}
+
+impl AuditPage<'_> {
+    /// The shape of a page.
+    pub fn of(recent: &Recent) -> AuditPage<'_> {
+        AuditPage { audit: recent.lines.iter().map(Audited::of).collect(), next: recent.next }
     }
 }

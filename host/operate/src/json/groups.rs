@@ -12,6 +12,7 @@ use crate::groups;
 
 /// A page of groups.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Groups<'a> {
     groups: Vec<Group<'a>>,
     /// The cursor of the next page.
@@ -29,7 +30,9 @@ impl Groups<'_> {
 
 /// A group, and why its head waits.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = WaitingGroup))]
 pub struct Group<'a> {
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     group: &'a GroupId,
     state: &'static str,
     head: Head<'a>,
@@ -46,10 +49,14 @@ pub struct Group<'a> {
 
 /// The first message of a group.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = GroupHead))]
 struct Head<'a> {
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     message_id: MessageId,
     /// Its id in the queue, which differs after a redrive.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     queue_id: &'a MessageId,
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     webhook_id: MessageId,
     receive_count: u32,
     sent_at: Rfc3339,
@@ -94,9 +101,12 @@ fn policy(policy: OnDeadLetter) -> &'static str {
 
 /// What was done to a group.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = DoneToGroup))]
 pub struct GroupAction<'a> {
     action: &'static str,
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     group: &'a GroupId,
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     message_id: MessageId,
     /// How many messages can be received now, or were moved.
     messages: u64,

@@ -7,6 +7,7 @@ use crate::dlq::bulk::{self, Action, State};
 
 /// A job.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Job<'a> {
     job: &'a str,
     action: Action,

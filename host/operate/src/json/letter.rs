@@ -10,18 +10,24 @@ use towpath_types::outcome::Attempt as StoredAttempt;
 use towpath_types::queue::{GroupId, MessageId};
 
 use super::Rfc3339;
+#[cfg(feature = "schema")]
+use super::schema;
 use crate::dlq::edit::{Done, WebhookId};
-use crate::dlq::field;
 use crate::dlq::preview::Preview;
+use crate::dlq::{field, page};
 use crate::letters::Letter;
 use crate::secret_headers::SecretHeaders;
 
 /// A letter in a list.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = Letter))]
 pub struct Listed<'a> {
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     message_id: MessageId,
     /// Its id in the dead-letter queue, which changes when SQS stores it again.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     letter_id: &'a MessageId,
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     group: &'a GroupId,
     letter: Death<'a>,
 }
@@ -38,8 +44,30 @@ impl Listed<'_> {
     }
 }
 
+/// A page of letters.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct LetterPage<'a> {
+    letters: Vec<Listed<'a>>,
+    /// How many letters were read for it.
+    looked_at: u64,
+    /// About how many letters there are.
+    all: u64,
+    /// The cursor of the next page; null if everything was read.
+    next: Option<&'a str>,
+}
+
+impl LetterPage<'_> {
+    /// The shape of a page.
+    pub fn of(page: &page::Page) -> LetterPage<'_> {
+        let letters = page.letters.iter().map(Listed::of).collect();
+        LetterPage { letters, looked_at: page.looked_at, all: page.all, next: page.next.as_deref() }
+    }
+}
+
 /// Why a message was dead-lettered.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub(super) struct Death<'a> {
     message_id: &'a str,
     reason: &'a str,
@@ -106,6 +134,7 @@ impl Death<'_> {
 
 /// One request to a target, and its answer.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub(super) struct Attempt<'a> {
     target: &'a str,
     method: &'a str,
@@ -135,10 +164,15 @@ impl Attempt<'_> {
 
 /// A letter with its webhook, without its secret values.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = WholeLetter))]
 pub struct Whole<'a> {
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     message_id: MessageId,
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     letter_id: &'a MessageId,
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     webhook_id: MessageId,
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     group: &'a GroupId,
     letter: Death<'a>,
     notes: Vec<Note>,
@@ -152,6 +186,7 @@ pub struct Whole<'a> {
     /// The names of the queue's attributes, without the one that holds `letter`.
     attributes: Vec<&'a String>,
     #[serde(flatten)]
+    #[cfg_attr(feature = "schema", schema(value_type = schema::Body))]
     body: Map<String, Value>,
 }
 
@@ -179,6 +214,7 @@ impl Whole<'_> {
 
 /// Who edited a letter, and why.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = LetterNote))]
 struct Note {
     edited_at: Rfc3339,
     by: String,
@@ -196,19 +232,27 @@ impl From<StoredNote> for Note {
 
 /// The result of an edit.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = EditedLetter))]
 pub struct Edited<'a> {
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     message_id: MessageId,
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     group: &'a GroupId,
     /// The group that the letter was in, if the edit moved it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     group_before: Option<&'a GroupId>,
     #[serde(flatten)]
+    #[cfg_attr(feature = "schema", schema(value_type = schema::Before))]
     before: Map<String, Value>,
     #[serde(flatten)]
+    #[cfg_attr(feature = "schema", schema(value_type = schema::After))]
     after: Map<String, Value>,
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     webhook_id: MessageId,
     /// The id that the letter's keys would give it now, if it kept another one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     webhook_id_of_key: Option<&'a MessageId>,
 }
 
@@ -235,14 +279,20 @@ impl Edited<'_> {
 
 /// What an edit would do.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = EditPreview))]
 pub struct Previewed<'a> {
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     message_id: MessageId,
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     group: &'a GroupId,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     group_before: Option<&'a GroupId>,
     #[serde(flatten)]
+    #[cfg_attr(feature = "schema", schema(value_type = schema::Before))]
     before: Map<String, Value>,
     #[serde(flatten)]
+    #[cfg_attr(feature = "schema", schema(value_type = schema::After))]
     after: Map<String, Value>,
     /// The verdict before the edit.
     #[serde(skip_serializing_if = "Option::is_none")]

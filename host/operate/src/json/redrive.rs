@@ -11,6 +11,7 @@ use crate::letters::{Moved, NotSentBack};
 
 /// What a redrive would send back.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = LettersPlan))]
 pub struct Plan<'a> {
     letters: u64,
     groups: usize,
@@ -36,10 +37,12 @@ impl Plan<'_> {
 
 /// What a redrive did.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = LettersReport))]
 pub struct Report<'a> {
     moved: u64,
     failed: Vec<Failed<'a>>,
     /// The ids of messages that may have been sent back twice.
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<String>))]
     perhaps_twice: &'a [MessageId],
     died_again: u64,
     stopped: bool,
@@ -61,7 +64,9 @@ impl Dropped<'_> {
 
 /// A letter that was not sent back, or not dropped.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = NotSentBack))]
 struct Failed<'a> {
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     message_id: &'a MessageId,
     problem: &'a str,
 }

@@ -7,6 +7,7 @@ use crate::dlq::stats::Row;
 
 /// The letters of one route and reason.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = LettersOfKind))]
 pub struct Counted<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,

@@ -6,16 +6,22 @@ use towpath_types::queue::{GroupId, MessageId};
 
 use super::Rfc3339;
 use super::letter::Death;
+#[cfg(feature = "schema")]
+use super::schema;
 use crate::dlq::field;
 use crate::timeline::{self, Place};
 
 /// Everything that is known of one event, without its body.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Timeline<'a> {
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     message_id: &'a MessageId,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     webhook_id: Option<&'a MessageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     group: Option<&'a GroupId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
@@ -33,6 +39,7 @@ pub struct Timeline<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     letter_id: Option<&'a MessageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     letter: Option<Death<'a>>,
@@ -40,6 +47,7 @@ pub struct Timeline<'a> {
 
 /// One step.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = TimelineStep))]
 struct Step<'a> {
     step: &'a str,
     began_at: Rfc3339,
@@ -61,6 +69,7 @@ struct Step<'a> {
 
 /// One request to a target, and its answer.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = TimelineAttempt))]
 struct Attempt<'a> {
     target: &'a str,
     method: &'a str,
@@ -129,9 +138,13 @@ impl Step<'_> {
 
 /// The content of an event as its plugin sees it, without its secret values.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EventBody<'a> {
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     message_id: &'a MessageId,
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     webhook_id: &'a MessageId,
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     group: &'a GroupId,
     content: &'static str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -147,6 +160,7 @@ pub struct EventBody<'a> {
     query: String,
     headers: Vec<(String, String)>,
     #[serde(flatten)]
+    #[cfg_attr(feature = "schema", schema(value_type = schema::Body))]
     body: Map<String, Value>,
 }
 

@@ -4,13 +4,35 @@ use std::path::Path;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::whole;
+use crate::Role;
 use crate::trying::Trying;
 
 fn document() -> Value {
     serde_json::to_value(whole()).expect("JSON")
+}
+
+/// Every operation of a document: its method, its path, and what is said of it.
+fn operations(document: &Value) -> Vec<(Method, &str, &Value)> {
+    let mut all = Vec::new();
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in operations.as_object().expect("operations") {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
+            all.push((method, path.as_str(), operation));
+        }
+    }
+    all
+}
+
+/// The answer to a request without a body, whose parts in braces are named after themselves.
+async fn asked(trying: &Trying, method: &Method, path: &str) -> (StatusCode, Body) {
+    let path = format!("/api/v1{}", path.replace(['{', '}'], ""));
+    let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
+    let (status, _, body) = trying.begun(request).await;
+    (status, body)
 }
 
 /// Every reference of a document.
@@ -34,20 +56,35 @@ async fn every_route_of_the_document_is_served_and_says_how_it_fails() {
         (&json!("/api/v1"), &json!([{ "bearer": [] }]))
     );
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{document}");
-    let paths = document["paths"].as_object().expect("paths");
-    assert!(paths.len() >= 6, "{paths:?}");
-    for (path, operations) in paths {
-        for (method, operation) in operations.as_object().expect("operations") {
-            let name = format!("{method} {path}");
-            assert!(operation["summary"].is_string(), "{name} has a summary");
-            assert!(operation["responses"]["default"]["content"]["application/problem+json"].is_object(), "{name}");
-            let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
-            let path = format!("/api/v1{}", path.replace(['{', '}'], ""));
-            let request = Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
-            let (status, ..) = trying.begun(request).await;
-            assert!(status != StatusCode::METHOD_NOT_ALLOWED, "{name}: {status}");
-            assert!(status != StatusCode::NOT_FOUND, "{name}: {status}");
+    let operations = operations(&document);
+    assert!(operations.len() >= 30, "{}", operations.len());
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations {
+        let name = format!("{method} {path}");
+        assert!(operation["summary"].is_string() && operation["tags"][0].is_string(), "{name}: {operation}");
+        assert!(ids.insert(operation["operationId"].to_string()), "{name} has an id of its own: {operation}");
+        for (status, response) in operation["responses"].as_object().expect("responses") {
+            let is_success = status.starts_with('2');
+            let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
+            assert_eq!(*schema == "#/components/schemas/Problem", !is_success, "{name}: {status}");
+            assert!(response["description"].is_string() || is_success, "{name}: {status}");
         }
+        let (status, body) = asked(&trying, &method, path).await;
+        assert!(operation["responses"][status.as_str()].is_object(), "{name}: {status} is not described");
+        if status == StatusCode::NOT_FOUND {
+            let bytes = body.collect().await.expect("a body").to_bytes();
+            assert!(!String::from_utf8_lossy(&bytes).contains("nothing at this address"), "{name} is not served");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_may_only_look_is_refused_where_the_document_says_so() {
+    let trying = Trying::as_role(Role::Viewer).await;
+    for (method, path, operation) in operations(&document()) {
+        let (status, _) = asked(&trying, &method, path).await;
+        let is_described = operation["responses"]["403"].is_object();
+        assert_eq!(status == StatusCode::FORBIDDEN, is_described, "{method} {path}: {status}");
     }
 }
 
@@ -66,10 +103,13 @@ fn every_reference_of_the_document_resolves() {
 #[test]
 fn no_route_of_the_api_is_added_without_its_description() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api");
-    for file in fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path()) {
+    let files = fs::read_dir(&folder).expect("a folder").map(|file| file.expect("a file").path());
+    for file in files.chain([folder.with_extension("rs")]) {
         let Ok(text) = fs::read_to_string(&file) else { continue };
         let text = text.replace("OpenApiRouter::new()", "");
-        assert!(!text.contains("Router::new()") && !text.contains(".route("), "{}: use routes!", file.display());
+        for other in ["Router::new()", ".route(", "OpenApiRouter::from"] {
+            assert!(!text.contains(other), "{} has {other}: use routes!", file.display());
+        }
     }
 }
 
