@@ -18,7 +18,7 @@ use crate::place::Backend;
 use local::LocalLetters;
 use sqs::SqsLetters;
 
-pub use error::LettersError;
+pub use error::{EditedMeanwhile, LettersError};
 pub use letter::Letter;
 pub use local::browsed_letter;
 pub use queue::{Edited, Letters, Moved, NotSentBack};

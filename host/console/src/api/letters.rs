@@ -11,10 +11,10 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::json;
-use towpath_operate::dlq::bulk::Action;
+use towpath_operate::dlq::bulk::{Action, Approval};
 use towpath_operate::dlq::edit::{Edit, edit};
 use towpath_operate::dlq::filter::Filter;
-use towpath_operate::dlq::page::page;
+use towpath_operate::dlq::page::{open, page};
 use towpath_operate::dlq::preview::preview;
 use towpath_operate::dlq::redrive::Limits;
 use towpath_operate::dlq::stats::count;
@@ -57,9 +57,9 @@ async fn list(_: Viewer, State(console): State<Shared>, asked: Asked) -> Result<
     let limit = asked.limit()?;
     let from_start = asked.after().is_none();
     let found = &console.found;
-    let mut opened = opened(found, asked.refused, asked.after(), limit).await?;
-    let result = page(found, &mut *opened, filter, limit, from_start).await;
-    let page = released(opened, result).await?;
+    let mut letters = open(&found.backend, asked.refused, asked.after(), limit).await?;
+    let result = page(found, &mut *letters, filter, limit, from_start).await;
+    let page = released(letters, result).await?;
     let letters: Vec<json::Listed<'_>> = page.letters.iter().map(json::Listed::of).collect();
     let page = json!({ "letters": letters, "looked_at": page.looked_at, "all": page.all, "next": page.next });
     Ok(Json(page).into_response())
@@ -118,6 +118,8 @@ struct Order {
     filter: Asked,
     /// How many letters the plan was for.
     letters: u64,
+    /// The plan's `digest`: which letters.
+    plan: String,
     note: String,
     per_second: Option<f64>,
     max_failures: Option<u64>,
@@ -185,10 +187,11 @@ async fn start(
     asked: Asked,
     order: Result<Json<Order>, JsonRejection>,
 ) -> Result<Response, Problem> {
-    let Order { filter, letters, note, per_second, max_failures } = read(order)?;
+    let Order { filter, letters, plan, note, per_second, max_failures } = read(order)?;
+    let approval = Approval { letters, digest: plan };
     let bulk = approved(action, &filter, note, Limits { per_second, max_failures })?;
     let refused = asked.refused || filter.refused;
-    let job = jobs.start(console.acting(&session), refused, bulk, letters).await?;
+    let job = jobs.start(console.acting(&session), refused, bulk, approval).await?;
     Ok((StatusCode::ACCEPTED, Json(json::Job::of(&job))).into_response())
 }
 
@@ -217,7 +220,7 @@ impl NewBody {
         let set = set.iter().map(|set| set.parse::<Set>()).collect::<Result<Vec<Set>, _>>();
         let set = set.map_err(|error| Problem::bad_request(error.to_string()))?;
         let body = body.map(String::into_bytes);
-        Ok(Edit { id, body, set, keep_group, new_webhook_id, accept_unverified, note })
+        Ok(Edit { id, body, set, keep_group, new_webhook_id, accept_unverified, note, made_for: None })
     }
 }
 

@@ -1,5 +1,12 @@
 //! Why letters cannot be opened or sent back.
 
+use towpath_types::queue::MessageId;
+
+/// Somebody edited a letter since it was read.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("somebody edited the letter {0} meanwhile: look again")]
+pub struct EditedMeanwhile(pub MessageId);
+
 /// Something that an operator can name differently.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LettersError {
