@@ -177,8 +177,8 @@ impl Asked {
     }
 
     /// The filter of this route and reason.
-    pub(crate) fn of_kind(route: Option<&str>, reason: &str) -> Asked {
-        Asked { route: route.map(str::to_owned), reason: Some(reason.to_owned()), ..Asked::default() }
+    pub(crate) fn of_kind(route: &str, reason: &str) -> Asked {
+        Asked { route: Some(route.to_owned()), reason: Some(reason.to_owned()), ..Asked::default() }
     }
 
     /// The filter of this group.

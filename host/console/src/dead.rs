@@ -4,7 +4,7 @@ use towpath_operate::audit::Audit;
 use towpath_operate::dlq::bulk::{Action, Bulk, BulkError};
 use towpath_operate::dlq::redrive::{Limits, Plan};
 use towpath_operate::dlq::{NoSuchLetter, one};
-use towpath_operate::letters::{Letter, Letters, open_after};
+use towpath_operate::letters::{EditedMeanwhile, Letter, Letters, open_after};
 use towpath_operate::place::{Backend, Found};
 use towpath_types::clock::Clock;
 
@@ -73,8 +73,13 @@ pub(crate) fn look(acting: &Found, letter: &Letter) -> Result<(), Problem> {
 
 /// The problem that an error of letters is.
 pub(crate) fn problem(error: anyhow::Error) -> Problem {
+    if let Some(edited) = error.downcast_ref::<EditedMeanwhile>() {
+        return Problem::conflict(edited.to_string());
+    }
     match (error.downcast_ref::<BulkError>(), error.downcast_ref::<NoSuchLetter>()) {
-        (Some(changed @ BulkError::Changed { .. }), _) => Problem::conflict(changed.to_string()),
+        (Some(changed @ (BulkError::Changed { .. } | BulkError::Others(_))), _) => {
+            Problem::conflict(changed.to_string())
+        }
         (Some(other), _) => Problem::bad_request(other.to_string()),
         (None, Some(NoSuchLetter(id))) => Problem::not_found(format!("there is no letter {id} here any more")),
         (None, None) => error.into(),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
-use towpath_operate::dlq::bulk::{Bulk, Job, State};
+use towpath_operate::dlq::bulk::{Approval, Bulk, Job, State};
 use towpath_operate::dlq::redrive::{Progress, Report};
 use towpath_operate::letters;
 use towpath_operate::place::Found;
@@ -38,14 +38,20 @@ struct Kept {
 }
 
 impl Jobs {
-    /// Starts a job, if as many letters match as somebody approved, and no other job runs.
-    pub(crate) async fn start(&self, found: Found, refused: bool, bulk: Bulk, planned: u64) -> Result<Job, Problem> {
+    /// Starts a job, if the letters that match are those that somebody approved, and no other job runs.
+    pub(crate) async fn start(
+        &self,
+        found: Found,
+        refused: bool,
+        bulk: Bulk,
+        approval: Approval,
+    ) -> Result<Job, Problem> {
         self.is_free()?;
         let mut letters = letters::open(&found.backend, None, refused).await?;
-        let approved = bulk.approve(&found, &mut *letters, planned).await;
+        let approved = bulk.approve(&found, &mut *letters, &approval).await;
         letters.release().await;
         approved.map_err(problem)?;
-        let kept = self.keep(&found, &bulk, planned)?;
+        let kept = self.keep(&found, &bulk, approval.letters)?;
         let job = kept.job.lock().clone();
         let mut tasks = self.0.tasks.lock();
         while tasks.try_join_next().is_some() {}

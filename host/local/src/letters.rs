@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::body::Body;
 use towpath_types::queue::{Attributes, GroupId, NewMessage, QueueError};
 
+use crate::as_read::{AsRead, Still, still};
 use crate::bodies;
 use crate::browse::{Browsed, browsed, select};
 use crate::error::failed;
@@ -25,22 +26,32 @@ pub enum SentBack {
     Moved(usize),
     /// Nothing was moved: a dead letter, or a message of its group in the other queue, is in flight.
     Busy,
+    /// Nothing was moved: a dead letter is no longer as it was read.
+    Changed,
 }
 
 impl LocalQueue {
-    /// Moves dead letters of this queue, given by sequence number, to the end of another queue. Each becomes the message
-    /// it is paired with.
-    pub async fn send_back(&self, to: &LocalQueue, letters: Vec<(String, NewMessage)>) -> Result<SentBack, QueueError> {
+    /// Moves dead letters of this queue, given as they were read, to the end of another queue. Each becomes the message
+    /// it is paired with. All are compared with what is stored before the first is moved.
+    pub async fn send_back(&self, to: &LocalQueue, letters: Vec<(AsRead, NewMessage)>) -> Result<SentBack, QueueError> {
         let mover = LetterMover::new(self, to);
         let work = move |connection: &Connection, here: &QueueSettings| {
+            let now = millis(mover.store.clock.now());
+            for (read, _) in &letters {
+                match still(connection, mover.from, read, now).map_err(failed)? {
+                    Still::Same | Still::Gone => {}
+                    Still::Held => return Ok(SentBack::Busy),
+                    Still::Changed => return Ok(SentBack::Changed),
+                }
+            }
             let mut moved = 0;
             let there = mover.to.read(connection)?;
-            for (sequence, message) in &letters {
-                moved += mover.one(connection, (here, &there), sequence, message)?;
+            for (read, message) in &letters {
+                moved += mover.one(connection, (here, &there), &read.sequence, message)?;
             }
-            Ok(moved)
+            Ok(SentBack::Moved(moved))
         };
-        sent_back(self.run(Durability::Synced, work).await)
+        self.run(Durability::Synced, work).await
     }
 
     /// Moves all dead letters of a group to another queue, before the messages of the group that wait there. The group
@@ -72,8 +83,8 @@ impl LocalQueue {
         sent_back(self.run(Durability::Synced, work).await)
     }
 
-    /// Replaces the body, attributes and group of a message, which keeps its sequence number. Returns false if the
-    /// message no longer exists.
+    /// Replaces the body, attributes and group of a message, in flight or not, which keeps its sequence number. Returns
+    /// false if the message no longer exists.
     pub async fn edit(
         &self,
         sequence: &str,
@@ -82,24 +93,12 @@ impl LocalQueue {
         attributes: &Attributes,
     ) -> Result<bool, QueueError> {
         let attributes = serde_json::to_string(attributes).unwrap_or_default();
-        let queue = self.id;
+        let place = (self.id, sequence.parse().unwrap_or_default());
         let group = group.clone();
-        let sequence = sequence.parse::<i64>().unwrap_or_default();
-        let edit = move |connection: &Connection, retention: Duration| {
-            let before = "SELECT grp FROM messages WHERE queue = ?1 AND seq = ?2";
-            let before: Option<i64> = connection.query_row(before, [queue, sequence], |row| row.get(0)).optional()?;
-            let Some(before) = before else { return Ok(false) };
-            let group = group_row(connection, queue, &group)?;
-            let edit = "UPDATE messages SET grp = ?2, attributes = ?3 WHERE seq = ?1";
-            connection.execute(edit, params![sequence, group, attributes])?;
-            bodies::replace(connection, sequence, &body)?;
-            if group != before {
-                refresh(connection, before, retention)?;
-                refresh(connection, group, retention)?;
-            }
-            Ok(true)
+        let edit = move |connection: &Connection, retention| {
+            edited(connection, place, (&group, &body, &attributes), retention).map_err(failed)
         };
-        self.run(Durability::Synced, move |connection, now| edit(connection, now.retention).map_err(failed)).await
+        self.run(Durability::Synced, move |connection, now| edit(connection, now.retention)).await
     }
 
     /// Makes messages invisible for `period`, so that none can be received or redriven meanwhile. Skips messages that no
@@ -212,6 +211,27 @@ impl LetterMover {
     }
 }
 
+/// Replaces the group, body and attributes of the message with this queue and number. False if there is none.
+pub(crate) fn edited(
+    connection: &Connection,
+    (queue, sequence): (i64, i64),
+    (group, body, attributes): (&GroupId, &Body, &str),
+    retention: Duration,
+) -> rusqlite::Result<bool> {
+    let before = "SELECT grp FROM messages WHERE queue = ?1 AND seq = ?2";
+    let before: Option<i64> = connection.query_row(before, [queue, sequence], |row| row.get(0)).optional()?;
+    let Some(before) = before else { return Ok(false) };
+    let group = group_row(connection, queue, group)?;
+    let edit = "UPDATE messages SET grp = ?2, attributes = ?3 WHERE seq = ?1";
+    connection.execute(edit, params![sequence, group, attributes])?;
+    bodies::replace(connection, sequence, body)?;
+    if group != before {
+        refresh(connection, before, retention)?;
+        refresh(connection, group, retention)?;
+    }
+    Ok(true)
+}
+
 /// The row of a group, which is created if there is none. The caller must [`refresh`] it after adding a message.
 fn group_row(connection: &Connection, queue: i64, group: &GroupId) -> rusqlite::Result<i64> {
     let find = "SELECT id FROM groups WHERE queue = ?1 AND name = ?2";
@@ -243,14 +263,14 @@ fn busy() -> QueueError {
     QueueError::NotInFlight
 }
 
-enum Claim {
+pub(crate) enum Claim {
     Gone,
     Held,
     Taken { group: i64 },
 }
 
 /// Deletes a message from its queue, unless it is in flight. The caller must [`refresh`] its group.
-fn take(connection: &Connection, queue: i64, sequence: &str, now: i64) -> rusqlite::Result<Claim> {
+pub(crate) fn take(connection: &Connection, queue: i64, sequence: &str, now: i64) -> rusqlite::Result<Claim> {
     let sequence: i64 = sequence.parse().unwrap_or_default();
     let sql = "SELECT grp, visible_at FROM messages WHERE queue = ?1 AND seq = ?2";
     let found: Option<(i64, i64)> = connection

@@ -8,6 +8,7 @@
 //! **Cost.** An operation reads only the rows that it needs, by index, so its cost does not grow with the backlog. Several
 //! processes may open one store.
 
+mod as_read;
 mod bodies;
 mod browse;
 mod checkpoint;
@@ -54,6 +55,7 @@ mod waker;
 mod wal;
 mod writer;
 
+pub use as_read::{AsRead, Still};
 pub use browse::{Browsed, Depth, GroupDepth};
 pub use compact::{Compacted, compact};
 pub use counts::{LetterCount, QueueCounts};

@@ -18,8 +18,8 @@ use crate::place::Backend;
 use local::LocalLetters;
 use sqs::SqsLetters;
 
-pub use error::LettersError;
 pub(crate) use error::Unreachable;
+pub use error::{EditedMeanwhile, LettersError};
 pub use letter::Letter;
 pub use local::browsed_letter;
 pub use queue::{Edited, Letters, Moved, NotSentBack};

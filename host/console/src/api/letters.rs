@@ -9,10 +9,10 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use towpath_operate::dlq::bulk::Action;
+use towpath_operate::dlq::bulk::{Action, Approval};
 use towpath_operate::dlq::edit::{Edit, edit};
 use towpath_operate::dlq::filter::Filter;
-use towpath_operate::dlq::page::page;
+use towpath_operate::dlq::page::{open, page};
 use towpath_operate::dlq::preview::preview;
 use towpath_operate::dlq::redrive::Limits;
 use towpath_operate::dlq::stats::count;
@@ -60,7 +60,7 @@ async fn list(_: Viewer, State(console): State<Shared>, asked: Asked) -> Result<
     let limit = asked.limit()?;
     let from_start = asked.after().is_none();
     let found = &console.found;
-    let mut opened = opened(found, asked.refused, asked.after(), limit).await?;
+    let mut opened = open(&found.backend, asked.refused, asked.after(), limit).await?;
     let result = page(found, &mut *opened, filter, limit, from_start).await;
     let page = released(opened, result).await?;
     Ok(Json(json::LetterPage::of(&page)).into_response())
@@ -156,6 +156,8 @@ struct Order {
     filter: Asked,
     /// How many letters the plan was for. If another number matches by now, nothing is done: 409.
     letters: u64,
+    /// The plan's `digest`: which letters. If others match by now, nothing is done: 409.
+    plan: String,
     /// Why. It is in the audit.
     note: String,
     /// How many letters a second a redrive sends back at most.
@@ -254,10 +256,11 @@ async fn start(
     among: Among,
     order: Result<Json<Order>, JsonRejection>,
 ) -> Result<Response, Problem> {
-    let Json(Order { filter, letters, note, per_second, max_failures }) = order?;
+    let Json(Order { filter, letters, plan, note, per_second, max_failures }) = order?;
+    let approval = Approval { letters, digest: plan };
     let bulk = approved(action, &filter, note, Limits { per_second, max_failures })?;
     let refused = among.refused || filter.refused;
-    let job = jobs.start(console.acting(&session), refused, bulk, letters).await?;
+    let job = jobs.start(console.acting(&session), refused, bulk, approval).await?;
     Ok((StatusCode::ACCEPTED, Json(json::Job::of(&job))).into_response())
 }
 
@@ -291,7 +294,7 @@ impl NewBody {
         let set = set.iter().map(|set| set.parse::<Set>()).collect::<Result<Vec<Set>, _>>();
         let set = set.map_err(|error| Problem::bad_request(error.to_string()))?;
         let body = body.map(String::into_bytes);
-        Ok(Edit { id, body, set, keep_group, new_webhook_id, accept_unverified, note })
+        Ok(Edit { id, body, set, keep_group, new_webhook_id, accept_unverified, note, made_for: None })
     }
 }
 

@@ -22,7 +22,7 @@ use super::overview::urlencoded;
 use super::words::{ago, count, number};
 use crate::access::{Role, Session, Viewer};
 use crate::asked::Asked;
-use crate::dead::{MOST_BYTES, opened, released};
+use crate::dead::{MOST_BYTES, released};
 use crate::jobs::Jobs;
 use crate::{Problem, Shared};
 
@@ -146,10 +146,10 @@ async fn shown(
     let filter = Filter::new(asked.conditions(Clock::wall().now())?, asked.ids());
     let limit = asked.limit()?;
     let from_start = asked.after().is_none();
-    let mut letters = opened(found, which.is_refused(), asked.after(), limit).await?;
+    let mut letters = page::open(&found.backend, which.is_refused(), asked.after(), limit).await?;
     let result = look(found, &mut *letters, filter, limit, from_start).await;
     let page = released(letters, result).await?;
-    let standing = page::standing(&found.backend, which.is_refused())?.unwrap_or_default();
+    let standing = page::standing(&found.backend, which.is_refused()).await?.unwrap_or_default();
     // Views are an aid: a file that cannot be read must not hide the letters.
     let mut views = Views::of(found).read().unwrap_or_default();
     views.retain(|view| view.refused == which.is_refused());
@@ -173,7 +173,7 @@ fn content(session: &Session, shown: &Shown) -> Markup {
     }
 }
 
-/// Counts by route and reason, each a link to its letters.
+/// Counts by route and reason, each a link to its letters. No filter has only those without a route, as the store's last row is too.
 fn counts(which: Which, standing: &[Standing]) -> Markup {
     if standing.is_empty() {
         return html! {};
@@ -185,11 +185,14 @@ fn counts(which: Which, standing: &[Standing]) -> Markup {
                 thead { tr { th { "Route" } th { "Reason" } th { "Letters" } } }
                 tbody {
                     @for row in standing {
-                        @let query = Asked::of_kind(row.route.as_deref(), &row.reason).query();
                         tr {
                             td { (row.route.as_deref().unwrap_or("–")) }
                             td { (row.reason) }
-                            td { a href=(which.list(&query)) { (number(row.letters)) } }
+                            td {
+                                @if let Some(route) = &row.route {
+                                    a href=(which.list(&Asked::of_kind(route, &row.reason).query())) { (number(row.letters)) }
+                                } @else { (number(row.letters)) }
+                            }
                         }
                     }
                 }

@@ -128,7 +128,8 @@ async fn a_search_finds_what_is_moved_to_another_queue_meanwhile() {
     let first = store.search(&wanted, None).await.expect("searched");
     let letter = first.found.first().expect("the letter").message.clone();
     let back = NewMessage { group: "g".into(), dedup_id: None, body: "letter".into(), attributes: Default::default() };
-    dead.send_back(&queue, vec![(letter.sequence.clone(), back)]).await.expect("moved");
+    let read = dead.browse(None, 1).await.expect("read").remove(0).into();
+    dead.send_back(&queue, vec![(read, back)]).await.expect("moved");
     assert!(store.erase(&[letter.sequence]).await.expect("nothing left to erase").is_empty());
     let second = store.search(&wanted, first.next.as_deref()).await.expect("searched");
     assert_eq!(second.found.len(), 1, "under its new number");

@@ -1,4 +1,4 @@
-//! Redrives or drops everything that a filter finds, once a person has approved its number.
+//! Redrives or drops everything that a filter finds, once a person has approved its plan.
 
 use serde::Serialize;
 use towpath_types::clock::Timestamp;
@@ -53,6 +53,18 @@ pub enum BulkError {
         /// What matches now.
         now: u64,
     },
+    /// As many letters match as in the plan, but not the same ones.
+    #[error("the plan was for {0} letters, and not all of them are those that match now: look at the new plan")]
+    Others(u64),
+}
+
+/// What somebody approved: how many letters, and the digest of the plan, which tells which.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Approval {
+    /// [`Plan::letters`].
+    pub letters: u64,
+    /// [`Plan::digest`].
+    pub digest: String,
 }
 
 impl Bulk {
@@ -68,13 +80,17 @@ impl Bulk {
         Ok(plan)
     }
 
-    /// Fails unless it may be done, and as many letters match as somebody approved.
-    pub async fn approve(&self, found: &Found, letters: &mut dyn Letters, planned: u64) -> anyhow::Result<()> {
+    /// Fails unless it may be done, and the letters that match are those that somebody approved.
+    pub async fn approve(&self, found: &Found, letters: &mut dyn Letters, approval: &Approval) -> anyhow::Result<()> {
         if self.note.trim().is_empty() {
             return Err(BulkError::NoNote.into());
         }
-        let now = self.plan(found, letters).await?.letters;
-        if now == planned { Ok(()) } else { Err(BulkError::Changed { planned, now }.into()) }
+        let plan = self.plan(found, letters).await?;
+        let (planned, now) = (approval.letters, plan.letters);
+        if now != planned {
+            return Err(BulkError::Changed { planned, now }.into());
+        }
+        if plan.digest == approval.digest { Ok(()) } else { Err(BulkError::Others(planned).into()) }
     }
 
     /// Does it, in portions that are each one transaction on a local store, until `stop` is asked. Each letter is written to the audit before.

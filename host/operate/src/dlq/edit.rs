@@ -16,7 +16,7 @@ use super::filter::Filter;
 use super::one;
 use super::redrive::Progress;
 use crate::audit::Audit;
-use crate::letters::{Edited, Letter, Letters, Moved, NotSentBack, Unreachable};
+use crate::letters::{Edited, EditedMeanwhile, Letter, Letters, Moved, NotSentBack, Unreachable};
 use crate::place::{Backend, Found};
 use crate::set::Set;
 use crate::stop::Stop;
@@ -88,6 +88,8 @@ pub struct Edit {
     pub accept_unverified: bool,
     /// The operator's reason.
     pub note: String,
+    /// [`Letter::digest`] of the letter that it was made for: another one is not edited.
+    pub made_for: Option<String>,
 }
 
 /// The result of an edit.
@@ -139,6 +141,9 @@ pub struct Change {
 impl Change {
     /// What this edit would make of a letter. Changes nothing.
     pub fn of(found: &Found, letter: Letter, args: &Edit) -> anyhow::Result<Change> {
+        if args.made_for.as_ref().is_some_and(|digest| *digest != letter.digest()) {
+            return Err(EditedMeanwhile(letter.id).into());
+        }
         if !letter.death.is_verified() && !args.accept_unverified {
             let id = letter.death.id.get(..8).unwrap_or(&letter.death.id).to_owned();
             return Err(EditError::Unverified { id, reason: letter.death.reason }.into());
@@ -271,6 +276,7 @@ pub async fn drop(
     let Dropping { note, stop } = orders;
     let audit = Audit::of(found);
     let mut dropped = Moved::default();
+    letters.only_those_here().await?;
     loop {
         let page = letters.next().await?;
         if page.is_empty() {
@@ -287,7 +293,7 @@ pub async fn drop(
                     dropped.moved += 1;
                     progress(Progress::Done(1));
                 }
-                Err(error) if error.is::<Unreachable>() => {
+                Err(error) if is_of_one(&error) => {
                     dropped.failed.push(NotSentBack { id: letter.first_id(), problem: error.to_string(), error: None });
                 }
                 Err(error) => return Err(error),
@@ -297,10 +303,15 @@ pub async fn drop(
     }
 }
 
+/// Whether it concerns this letter alone, so that the others can be dropped.
+fn is_of_one(error: &anyhow::Error) -> bool {
+    error.is::<Unreachable>() || error.is::<EditedMeanwhile>()
+}
+
 async fn drop_one(audit: &Audit, letters: &mut dyn Letters, note: &str, letter: &Letter) -> anyhow::Result<()> {
     audited(audit, letters, "drop", note, letter).await?;
     let dropped = letters.discard(letter).await;
-    if dropped.as_ref().is_err_and(|error| error.is::<Unreachable>()) {
+    if dropped.as_ref().is_err_and(is_of_one) {
         audit.ended("drop", "refused", 0, &letter.id, &letter.group)?;
     }
     dropped

@@ -10,6 +10,19 @@ pub const MOST_LOOKED_AT: u64 = 2_000;
 /// How many bytes of bodies one look reads, about.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
+/// How many letters are read at a time: what is read beyond [`MOST_BYTES`] is less than so many bodies.
+const AT_A_TIME: usize = 16;
+
+/// Opens the letters behind a cursor for a page of at most `limit`.
+pub async fn open(
+    backend: &Backend,
+    refused: bool,
+    cursor: Option<&str>,
+    limit: usize,
+) -> anyhow::Result<Box<dyn Letters>> {
+    letters::open_after(backend, refused, cursor, limit.min(AT_A_TIME)).await
+}
+
 /// A page of letters.
 #[derive(Debug)]
 pub struct Page {
@@ -71,15 +84,16 @@ pub struct Standing {
 }
 
 /// The letters by route and reason, the most frequent first, without reading them; `None` on SQS, which does not tell.
-pub fn standing(backend: &Backend, refused: bool) -> anyhow::Result<Option<Vec<Standing>>> {
+pub async fn standing(backend: &Backend, refused: bool) -> anyhow::Result<Option<Vec<Standing>>> {
     let Backend::Local(queues) = backend else { return Ok(None) };
-    let dead = if refused { &queues.refused } else { &queues.dead_letters };
+    let dead = if refused { queues.refused.clone() } else { queues.dead_letters.clone() };
     let of = |count: towpath_local::LetterCount| Standing {
         route: Some(count.route).filter(|route| !route.is_empty()),
         reason: count.reason,
         letters: count.messages,
     };
-    Ok(Some(dead.standing()?.letters.into_iter().map(of).collect()))
+    let standing = tokio::task::spawn_blocking(move || dead.standing()).await??;
+    Ok(Some(standing.letters.into_iter().map(of).collect()))
 }
 
 /// The other letters of a letter's group: up to `most` of its first ones, and whether there are more.

@@ -119,6 +119,7 @@ mod tests {
             new_webhook_id: false,
             accept_unverified: false,
             note: String::new(),
+            made_for: None,
         };
         let mut letters = open(&found.backend, None, false).await.expect("letters");
         let preview = preview(&found, &mut *letters, &edit).await.expect("a preview");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use towpath_types::clock::{Clock, Timestamp};
 
 use super::filter::Filter;
@@ -14,6 +15,9 @@ use crate::stop::Stop;
 
 /// With a rate, the letters of this time are one portion.
 const PORTION: Duration = Duration::from_millis(100);
+
+/// How much of a digest tells letters from others.
+const DIGITS: usize = 16;
 
 /// What a redrive would send back.
 #[derive(Debug, Default)]
@@ -30,6 +34,8 @@ pub struct Plan {
     pub parked_along: u64,
     /// Targets of these letters that are on hold, where messages will wait.
     pub held_targets: BTreeSet<String>,
+    /// Tells these letters from any others, in whatever order they were read.
+    pub digest: String,
     /// The targets that these letters were sent to.
     targets: BTreeSet<String>,
 }
@@ -84,6 +90,7 @@ pub async fn plan(found: &Found, letters: &mut dyn Letters, mut filter: Filter) 
     let mut plan = Plan::default();
     let mut groups = HashSet::new();
     let mut parked = BTreeMap::<_, u64>::new();
+    let mut ids = BTreeSet::new();
     loop {
         let page = letters.next().await?;
         if page.is_empty() {
@@ -101,9 +108,13 @@ pub async fn plan(found: &Found, letters: &mut dyn Letters, mut filter: Filter) 
             *plan.reasons.entry(letter.death.reason).or_default() += 1;
             plan.targets.extend(letter.death.attempts.into_iter().map(|attempt| attempt.target));
             groups.insert(letter.group);
+            ids.insert(letter.id);
         }
     }
     plan.groups = groups.len();
+    let hash = ids.iter().fold(Sha256::new(), |hash, id| hash.chain_update(id.as_str()).chain_update(b"\n"));
+    plan.digest = hex::encode(hash.finalize());
+    plan.digest.truncate(DIGITS);
     plan.parked_along = parked.into_iter().filter(|(group, _)| groups.contains(group)).map(|(_, count)| count).sum();
     // Without a place for holds nothing is on hold.
     if let Ok(holds) = found.holds().await {
@@ -133,6 +144,7 @@ pub async fn redrive(
     let mut pace = Pace::new(limits.per_second, PORTION);
     let mut report = Report::default();
     let mut sent: HashSet<String> = HashSet::new();
+    letters.only_those_here().await?;
     // The first call starts counting.
     letters.died_again(&|_| false).await?;
     loop {

@@ -19,6 +19,8 @@ pub struct Plan<'a> {
     reasons: &'a BTreeMap<String, u64>,
     parked_along: u64,
     held_targets: &'a BTreeSet<String>,
+    /// Tells these letters from any others.
+    digest: &'a str,
 }
 
 impl Plan<'_> {
@@ -31,6 +33,7 @@ impl Plan<'_> {
             reasons: &plan.reasons,
             parked_along: plan.parked_along,
             held_targets: &plan.held_targets,
+            digest: &plan.digest,
         }
     }
 }

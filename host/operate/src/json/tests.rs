@@ -145,8 +145,10 @@ fn actions() -> Vec<(&'static str, Value, Value)> {
     plan.oldest = Some(NOW);
     plan.reasons = BTreeMap::from([("refused".to_owned(), 1)]);
     plan.held_targets = BTreeSet::from(["sss".to_owned()]);
+    plan.digest = "9f".to_owned();
     let planned = json!({
-        "letters": 1, "groups": 1, "oldest_sent_at": TEXT, "reasons": { "refused": 1 }, "parked_along": 0, "held_targets": ["sss"],
+        "letters": 1, "groups": 1, "oldest_sent_at": TEXT, "reasons": { "refused": 1 }, "parked_along": 0,
+        "held_targets": ["sss"], "digest": "9f",
     });
     let failed = NotSentBack { id: "m-2".into(), problem: "too large".to_owned(), error: None };
     let moved = Moved { moved: 1, failed: vec![failed], perhaps_twice: vec!["m-3".into()] };

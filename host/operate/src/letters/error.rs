@@ -2,6 +2,11 @@
 
 use towpath_types::queue::MessageId;
 
+/// Somebody edited a letter since it was read.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("somebody edited the letter {0} meanwhile: look again")]
+pub struct EditedMeanwhile(pub MessageId);
+
 /// Something that an operator can name differently.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LettersError {
@@ -24,6 +29,6 @@ pub enum LettersError {
 pub(crate) enum Unreachable {
     #[error("the letter {0} is gone")]
     Gone(MessageId),
-    #[error("the letter {0} is gone, or a client has it in flight")]
-    GoneOrInFlight(MessageId),
+    #[error("a client has the letter {0} in flight: try again")]
+    InFlight(MessageId),
 }

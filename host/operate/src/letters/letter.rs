@@ -13,6 +13,9 @@ use towpath_types::message::{Message, is_item, webhook_id};
 use towpath_types::outcome::MisfitKind;
 use towpath_types::queue::{Attributes, GroupId, Handle, MessageId, NewMessage, Received};
 
+/// How much of a digest tells bodies apart.
+const DIGITS: usize = 16;
+
 /// One dead letter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Letter {
@@ -95,6 +98,13 @@ impl Letter {
     /// Whether it is here only because an earlier message of its group was dead-lettered.
     pub fn is_parked(&self) -> bool {
         self.death.reason == MisfitKind::Parked.code()
+    }
+
+    /// Tells its body from that of another edit.
+    pub fn digest(&self) -> String {
+        let mut digest = hex::encode(self.body.digest());
+        digest.truncate(DIGITS);
+        digest
     }
 
     /// Its sequence number; empty on SQS.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::bail;
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
-use towpath_local::{Browsed, LocalQueue, SentBack};
+use towpath_local::{AsRead, Browsed, LocalQueue, SentBack, Still};
 use towpath_types::queue::GroupId;
 
 use super::broken::BrokenGroups;
-use super::error::Unreachable;
+use super::error::{EditedMeanwhile, Unreachable};
 use super::letter::{Key, Letter, death};
 use super::queue::{Edited, Letters, Moved};
 
@@ -25,6 +25,8 @@ pub(super) struct LocalLetters {
     dead: LocalQueue,
     /// The last sequence number that was read.
     after: Option<String>,
+    /// The last sequence number that is to be read, once [`Letters::only_those_here`] was called.
+    until: Option<String>,
     /// How many are read at a time.
     page: usize,
     /// The last sequence number that [`Letters::died_again`] read, once it was called.
@@ -40,7 +42,7 @@ impl LocalLetters {
     pub(super) fn new(events: LocalQueue, dead: LocalQueue) -> LocalLetters {
         let done = HashSet::new();
         let broken = BrokenGroups::default();
-        LocalLetters { events, dead, after: None, page: PAGE, watched: None, parking: None, done, broken }
+        LocalLetters { events, dead, after: None, until: None, page: PAGE, watched: None, parking: None, done, broken }
     }
 
     /// Starts behind this sequence number, and reads this many letters at a time.
@@ -74,6 +76,9 @@ impl LocalLetters {
         loop {
             match self.at_once(&what).await? {
                 SentBack::Moved(moved) => return Ok(moved),
+                SentBack::Changed => {
+                    bail!("somebody edited it, or one behind it of its group, since it was read: look at it again")
+                }
                 SentBack::Busy if Instant::now() < until => sleep(Duration::from_millis(50)).await,
                 SentBack::Busy => {
                     bail!("its group is being worked on, or a client has a letter of it in flight: try again")
@@ -85,7 +90,7 @@ impl LocalLetters {
     async fn at_once(&self, what: &What<'_>) -> anyhow::Result<SentBack> {
         let sent = match what {
             What::Letters(letters) => {
-                let messages = letters.iter().map(|letter| (letter.sequence().to_owned(), letter.message())).collect();
+                let messages = letters.iter().map(|letter| (as_read(letter), letter.message())).collect();
                 self.dead.send_back(&self.events, messages).await
             }
             What::Group(group) => {
@@ -138,11 +143,19 @@ fn by_group(letters: Vec<Letter>) -> Vec<Vec<Letter>> {
 impl Letters for LocalLetters {
     async fn count(&self) -> anyhow::Result<u64> {
         // From the counts that the store keeps: the same short time however many letters and groups there are.
-        Ok(self.dead.standing()?.messages)
+        let dead = self.dead.clone();
+        Ok(tokio::task::spawn_blocking(move || dead.standing()).await??.messages)
+    }
+
+    async fn only_those_here(&mut self) -> anyhow::Result<()> {
+        self.until = Some(self.dead.last_sequence().await?);
+        Ok(())
     }
 
     async fn next(&mut self) -> anyhow::Result<Vec<Letter>> {
-        let page = self.dead.browse(self.after.as_deref(), self.page).await?;
+        let mut page = self.dead.browse(self.after.as_deref(), self.page).await?;
+        // Of one length, so they sort as text.
+        page.retain(|letter| self.until.as_ref().is_none_or(|until| letter.sequence <= *until));
         if let Some(last) = page.last() {
             self.after = Some(last.sequence.clone());
         }
@@ -177,10 +190,7 @@ impl Letters for LocalLetters {
 
     async fn replace(&mut self, letter: &Letter, edited: Edited) -> anyhow::Result<()> {
         let Edited { group, body, attributes } = edited;
-        if !self.dead.edit(letter.sequence(), &group, body, &attributes).await? {
-            bail!("the letter {} is gone", letter.id);
-        }
-        Ok(())
+        done(self.dead.edit_as_read(as_read(letter), &group, body, &attributes).await?, letter)
     }
 
     async fn is_there(&mut self, letter: &Letter) -> anyhow::Result<bool> {
@@ -190,10 +200,7 @@ impl Letters for LocalLetters {
     }
 
     async fn discard(&mut self, letter: &Letter) -> anyhow::Result<()> {
-        if !self.dead.discard(letter.sequence()).await? {
-            return Err(Unreachable::GoneOrInFlight(letter.id.clone()).into());
-        }
-        Ok(())
+        done(self.dead.discard_as_read(as_read(letter)).await?, letter)
     }
 
     async fn died_again(&mut self, is_one: &(dyn for<'a> Fn(&'a str) -> bool + Sync)) -> anyhow::Result<u64> {
@@ -213,6 +220,21 @@ impl Letters for LocalLetters {
     }
 
     async fn release(&mut self) {}
+}
+
+fn as_read(letter: &Letter) -> AsRead {
+    let Letter { group, body, attributes, .. } = letter.clone();
+    AsRead { sequence: letter.sequence().to_owned(), group, body, attributes }
+}
+
+/// Fails if nothing was done to a letter, because it was no longer as it was read.
+fn done(still: Still, letter: &Letter) -> anyhow::Result<()> {
+    match still {
+        Still::Same => Ok(()),
+        Still::Gone => Err(Unreachable::Gone(letter.id.clone()).into()),
+        Still::Held => Err(Unreachable::InFlight(letter.id.clone()).into()),
+        Still::Changed => Err(EditedMeanwhile(letter.id.clone()).into()),
+    }
 }
 
 /// The letter in a browsed message.

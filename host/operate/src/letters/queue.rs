@@ -46,6 +46,12 @@ pub trait Letters: Send {
     /// The approximate number of letters.
     async fn count(&self) -> anyhow::Result<u64>;
 
+    /// From here on reads no letter that arrives later, where the queue can tell: one that dies again during a redrive would be read, and sent
+    /// back, again and again.
+    async fn only_those_here(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
     /// The next letters, oldest first. An empty page is the end.
     async fn next(&mut self) -> anyhow::Result<Vec<Letter>>;
 

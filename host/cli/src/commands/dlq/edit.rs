@@ -23,7 +23,7 @@ pub(super) async fn edit(args: DlqEdit, output: &Output) -> anyhow::Result<Exit>
     let refused = if place.refused { " --refused" } else { "" };
     let DlqEdit { id, set, keep_group, new_webhook_id, accept_unverified, note, .. } = args;
     let body = args.body.as_deref().map(read).transpose()?;
-    let edit = Edit { id, body, set, keep_group, new_webhook_id, accept_unverified, note };
+    let edit = Edit { id, body, set, keep_group, new_webhook_id, accept_unverified, note, made_for: None };
     let edited = with_letters(&place, None, |found, letters| Box::pin(edit::edit(found, letters, edit)));
     let Some(done) = edited.await? else {
         return Ok(interrupted(output));

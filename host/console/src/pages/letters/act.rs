@@ -7,7 +7,7 @@ use axum::extract::{Form, Path, State};
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
-use towpath_operate::dlq::bulk::{Action, Job, State as Stands};
+use towpath_operate::dlq::bulk::{Action, Approval, Job, State as Stands};
 use towpath_operate::dlq::redrive::{Limits, Plan};
 use towpath_types::clock::Clock;
 
@@ -36,6 +36,8 @@ pub(super) struct Order {
     filter: String,
     action: String,
     letters: u64,
+    #[serde(default)]
+    plan: String,
     #[serde(default)]
     note: String,
     #[serde(default)]
@@ -102,6 +104,7 @@ fn confirmation(which: Which, action: Action, plan: &Plan, fixed: &Asked) -> Mar
             input type="hidden" name="filter" value=(fixed.query());
             input type="hidden" name="action" value=(verb(action).to_lowercase());
             input type="hidden" name="letters" value=(plan.letters);
+            input type="hidden" name="plan" value=(plan.digest);
             label { "Why (in the audit)" input name="note" required maxlength="500" autocomplete="off" placeholder="ticket 4711"; }
             @if action == Action::Redrive {
                 label { "Letters per second (empty: as fast as possible)" input name="per_second" inputmode="decimal" autocomplete="off"; }
@@ -130,7 +133,8 @@ pub(super) async fn start(
         };
         let filter = Asked::read(&order.filter)?;
         let bulk = approved(action(&order.action)?, &filter, order.note, limits)?;
-        let job_of = jobs.start(console.acting(&session), which.is_refused(), bulk, order.letters).await?;
+        let approval = Approval { letters: order.letters, digest: order.plan };
+        let job_of = jobs.start(console.acting(&session), which.is_refused(), bulk, approval).await?;
         Ok(job(&session, &job_of))
     };
     fragment(started.await)

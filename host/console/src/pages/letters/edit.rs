@@ -7,9 +7,11 @@ use axum::extract::{Form, Path, State};
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use towpath_operate::dlq::edit::{Done, Edit, WebhookId, edit};
 use towpath_operate::dlq::preview::{self, preview as tried};
 use towpath_operate::letters::Letter;
+use towpath_operate::place::Found;
 use towpath_operate::secret_headers::SecretHeaders;
 use towpath_operate::set::Set;
 use towpath_operate::shown::{lines, readable};
@@ -38,6 +40,11 @@ pub(super) struct New {
     accept_unverified: Option<String>,
     #[serde(default)]
     note: String,
+    /// The digest of the letter that the form shows.
+    made_for: Option<String>,
+    /// The mark of the edit that was previewed.
+    #[serde(default)]
+    previewed: String,
 }
 
 impl New {
@@ -55,8 +62,17 @@ impl New {
             new_webhook_id: self.new_webhook_id.is_some(),
             accept_unverified: self.accept_unverified.is_some(),
             note: self.note,
+            made_for: self.made_for,
         })
     }
+}
+
+/// Tells an edit from any other one; the note may still change.
+fn mark(edit: &Edit) -> String {
+    let Edit { id, body, set, keep_group, new_webhook_id, accept_unverified, note: _, made_for } = edit;
+    let length = body.as_ref().map(Vec::len);
+    let others = format!("{:?}", (id, length, set, keep_group, new_webhook_id, accept_unverified, made_for));
+    hex::encode(Sha256::new().chain_update(others).chain_update(body.as_deref().unwrap_or_default()).finalize())
 }
 
 /// The body as a text field can keep it byte for byte; otherwise why not.
@@ -105,6 +121,7 @@ fn fields(which: Which, letter: &Letter, body: Result<String, &'static str>) -> 
         p { "Nothing is sent: the letter stays here until somebody redrives it. The audit keeps it as it was." }
         form.act #edit hx-post={ (own) "/preview" } hx-target="#preview" {
             input type="hidden" name="at" value=(letter.sequence());
+            input type="hidden" name="made_for" value=(letter.digest());
             @match body {
                 Ok(text) => {
                     label for="new-body" { "Body" }
@@ -140,15 +157,19 @@ pub(super) async fn preview(
         let letter = find(&acting, which.is_refused(), &id, Some(&at)).await?;
         look(&acting, &letter)?;
         let edit = new.of(&letter, &came(&letter)?)?;
-        let from = before(Some(&at));
-        let mut letters = opened(&acting, which.is_refused(), from.as_deref(), PAGE).await?;
-        let result = tried(&acting, &mut *letters, &edit).await;
-        Ok(previewed(which, &released(letters, result).await?, &edit.note))
+        preview_of(&acting, which, &at, &edit).await
     };
     fragment(shown.await)
 }
 
-fn previewed(which: Which, preview: &preview::Preview, note: &str) -> Markup {
+async fn preview_of(acting: &Found, which: Which, at: &str, edit: &Edit) -> Result<Markup, Problem> {
+    let from = before(Some(at));
+    let mut letters = opened(acting, which.is_refused(), from.as_deref(), PAGE).await?;
+    let result = tried(acting, &mut *letters, edit).await;
+    Ok(previewed(which, &released(letters, result).await?, edit))
+}
+
+fn previewed(which: Which, preview: &preview::Preview, edit: &Edit) -> Markup {
     let change = &preview.change;
     let letter = &change.letter;
     let [before, after] = &preview.bodies;
@@ -169,8 +190,9 @@ fn previewed(which: Which, preview: &preview::Preview, note: &str) -> Markup {
             }
             Err(why) => p.note { "There is none: " (why) "." }
         }
-        @if note.trim().is_empty() { p.note { "Say why in the form above; then save." } }
-        button.primary type="button" hx-post={ (which.path()) "/" (urlencoded(letter.id.as_str())) "/edit" } hx-include="#edit" hx-target="#preview" { "Save the edit" }
+        @if edit.note.trim().is_empty() { p.note { "Say why in the form above; then save." } }
+        input #previewed type="hidden" name="previewed" value=(mark(edit));
+        button.primary type="button" hx-post={ (which.path()) "/" (urlencoded(letter.id.as_str())) "/edit" } hx-include="#edit, #previewed" hx-target="#preview" { "Save the edit" }
     }
 }
 
@@ -199,7 +221,16 @@ pub(super) async fn save(
         let acting = console.acting(&session);
         let at = new.at.clone();
         let letter = find(&acting, which.is_refused(), &id, Some(&at)).await?;
+        let seen = new.previewed.clone();
         let wanted = new.of(&letter, &came(&letter)?)?;
+        if seen != mark(&wanted) {
+            look(&acting, &letter)?;
+            let preview = preview_of(&acting, which, &at, &wanted).await?;
+            return Ok(html! {
+                p.alert role="alert" { "Nothing is saved yet: this is not what you have seen. Look at the change, and save again." }
+                (preview)
+            });
+        }
         let from = before(Some(&at));
         let mut letters = opened(&acting, which.is_refused(), from.as_deref(), PAGE).await?;
         let result = edit(&acting, &mut *letters, wanted).await;

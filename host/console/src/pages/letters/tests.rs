@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use towpath_config::{Config, Secrets};
+use towpath_operate::dlq::page::Standing;
 use towpath_operate::place::{Backend, Found};
 use towpath_operate::queues::Queues;
 use towpath_operate::story::StoryPlace;
@@ -145,6 +146,15 @@ async fn a_list_is_its_url_and_links_each_count_to_its_letters() {
     let page = place.get("/letters").await;
     assert!(page.contains(r#"<a href="/letters?route=crm&amp;reason=refused">2</a>"#), "{page}");
     assert!(page.contains("3 letters"), "{page}");
+    let kind = |route: Option<&str>, reason: &str, letters| Standing {
+        route: route.map(str::to_owned),
+        reason: reason.to_owned(),
+        letters,
+    };
+    let rows = [kind(Some("crm"), "refused", 1), kind(None, "unrouted", 2), kind(None, "other", 3)];
+    let counts = super::counts(super::Which::Dead, &rows).into_string();
+    assert_eq!(counts.matches("<a ").count(), 1, "no filter has only letters without a route, or the others: {counts}");
+    assert!(counts.contains("<td>2</td>") && counts.contains("<td>3</td>"), "{counts}");
     let page = place.get("/letters?reason=rejected&group=&status=").await;
     assert!(page.contains(">first-1</a>") && !page.contains(">first-0</a>"), "{page}");
     let page = place.get("/letters?text=3").await;
@@ -195,14 +205,21 @@ async fn a_plan_is_confirmed_with_its_number_and_done_with_who_and_why() {
     assert!(plan.contains("Redrive 2 letters of 1 group?"), "{plan}");
     let filter = attribute(&plan, "<input type=\"hidden\" name=\"filter\"", "value");
     assert!(filter.contains("until="), "letters that arrive later are not part of the plan: {filter}");
-    let order =
-        |letters, note| [("filter", filter.as_str()), ("action", "redrive"), ("letters", letters), ("note", note)];
-    for (letters, note, expected) in [("3", "ticket 7", "Conflict"), ("2", " ", "a note is required")] {
-        let answer = place.form("/letters/act", &order(letters, note)).await;
+    let digest = attribute(&plan, "<input type=\"hidden\" name=\"plan\"", "value");
+    let order = |letters, plan, note| {
+        [("filter", filter.as_str()), ("action", "redrive"), ("letters", letters), ("plan", plan), ("note", note)]
+    };
+    for (letters, plan, note, expected) in [
+        ("3", digest.as_str(), "ticket 7", "Conflict"),
+        ("2", "", "ticket 7", "Conflict"),
+        ("2", "0123456789abcdef", "ticket 7", "not all of them"),
+        ("2", &digest, " ", "a note is required"),
+    ] {
+        let answer = place.form("/letters/act", &order(letters, plan, note)).await;
         assert!(answer.contains("role=\"alert\"") && answer.contains(expected), "{answer}");
         assert_eq!((place.dead().await.len(), place.waiting().await.len()), (3, 0));
     }
-    let started = place.form("/letters/act", &order("2", "ticket 7")).await;
+    let started = place.form("/letters/act", &order("2", &digest, "ticket 7")).await;
     let id = attribute(&started, "id=\"job\"", "hx-get").replace("/jobs/", "");
     let job = place.ended(&id).await;
     assert_eq!((&job["state"], &job["done"], &job["by"]), (&json!("complete"), &json!(2), &json!("ann")));
@@ -225,7 +242,7 @@ async fn an_empty_filter_is_refused_by_page_and_api() {
         let (status, problem) =
             place.json(Method::POST, &format!("/api/v1/letters/{action}/plan"), json!({"filter": {}})).await;
         assert_eq!((status, &problem["status"]), (StatusCode::BAD_REQUEST, &json!(400)));
-        let order = json!({"filter": {}, "letters": 1, "note": "all of them"});
+        let order = json!({"filter": {}, "letters": 1, "plan": "", "note": "all of them"});
         let (status, _) = place.json(Method::POST, &format!("/api/v1/letters/{action}"), order).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
         let typo = json!({"filter": {"raeson": "refused"}});
@@ -250,10 +267,13 @@ async fn the_api_plans_starts_shows_and_cancels() {
     let wanted = json!({"filter": {"reason": "refused"}});
     let (_, plan) = place.json(Method::POST, "/api/v1/letters/redrive/plan", wanted).await;
     assert_eq!(plan["plan"]["letters"], 6);
-    let order =
-        |letters: u64, rate| json!({"filter": plan["filter"], "letters": letters, "note": "n", "per_second": rate});
+    let digest = &plan["plan"]["digest"];
+    let order = |letters: u64, rate| json!({"filter": plan["filter"], "letters": letters, "plan": digest, "note": "n", "per_second": rate});
     let (status, _) = place.json(Method::POST, "/api/v1/letters/redrive", order(5, 1.0)).await;
     assert_eq!(status, StatusCode::CONFLICT);
+    let mut others = order(6, 1.0);
+    others["plan"] = json!("0123456789abcdef");
+    assert_eq!(place.json(Method::POST, "/api/v1/letters/redrive", others).await.0, StatusCode::CONFLICT);
     // So slow that it can only end by being cancelled.
     let (status, job) = place.json(Method::POST, "/api/v1/letters/redrive", order(6, 0.0001)).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{job}");
@@ -344,6 +364,16 @@ async fn an_edit_shows_its_change_and_verdict_before_it_is_saved_and_changes_no_
     assert_eq!(place.dead().await, [before], "a preview changes nothing");
     let without = place.form(&format!("/letters/{id}/edit"), &fields[..3]).await;
     assert!(without.contains("a note is required"), "{without}");
+    let mark = attribute(&preview, "<input id=\"previewed\"", "value");
+    let other = new.replace("\"id\":2", "\"id\":3");
+    for body in [&new, &other] {
+        let mark = if body == &new { "" } else { mark.as_str() };
+        let fields = [("at", at.as_str()), ("body", body.as_str()), ("note", "ticket 7"), ("previewed", mark)];
+        let again = place.form(&format!("/letters/{id}/edit"), &fields).await;
+        assert!(again.contains("Nothing is saved yet") && again.contains("<ins>+ "), "not previewed: {again}");
+        assert_eq!(place.dead().await, [before]);
+    }
+    let fields = [("at", at.as_str()), ("body", new.as_str()), ("note", "ticket 7"), ("previewed", mark.as_str())];
     let saved = place.form(&format!("/letters/{id}/edit"), &fields).await;
     assert!(saved.contains("The edit is saved"), "{saved}");
     let letter = place.queues.dead_letters.browse(None, 9).await.expect("read").remove(0);
@@ -359,6 +389,27 @@ async fn an_edit_shows_its_change_and_verdict_before_it_is_saved_and_changes_no_
 }
 
 #[tokio::test]
+async fn an_edit_does_not_undo_what_somebody_else_edited_meanwhile() {
+    let place = place(&[("crm/1", "refused", r#"{"id":1}"#)], Role::Operator).await;
+    let (id, at) = place.at(0).await;
+    let form = place.get(&format!("/letters/{id}/edit?at={at}")).await;
+    let made_for = attribute(&form, "<input type=\"hidden\" name=\"made_for\"", "value");
+    let mut fields = vec![("at", at.as_str()), ("made_for", &made_for), ("body", r#"{"id":1,"a":2}"#), ("note", "n")];
+    let preview = place.form(&format!("/letters/{id}/preview"), &fields).await;
+    let mark = attribute(&preview, "<input id=\"previewed\"", "value");
+    fields.push(("previewed", &mark));
+    let other = json!({"body": r#"{"id":1,"b":3}"#, "note": "ticket 8"});
+    let (status, _) = place.json(Method::POST, &format!("/api/v1/letters/{id}/edit"), other).await;
+    assert_eq!(status, StatusCode::OK);
+    let edited = place.dead().await;
+    for to in ["edit", "preview"] {
+        let answer = place.form(&format!("/letters/{id}/{to}"), &fields).await;
+        assert!(answer.contains("Conflict") && answer.contains("meanwhile: look again"), "{to}: {answer}");
+    }
+    assert_eq!(place.dead().await, edited);
+}
+
+#[tokio::test]
 async fn a_letter_that_was_never_verified_is_edited_only_by_who_vouches_for_it() {
     let place = place(&[("crm/1", "unverified", r#"{"id":1}"#)], Role::Operator).await;
     let (id, at) = place.at(0).await;
@@ -366,6 +417,9 @@ async fn a_letter_that_was_never_verified_is_edited_only_by_who_vouches_for_it()
     let refused = place.form(&format!("/letters/{id}/edit"), &fields).await;
     assert!(refused.contains("never proved where it comes from"), "{refused}");
     fields.push(("accept_unverified", "on"));
+    let preview = place.form(&format!("/letters/{id}/preview"), &fields).await;
+    let mark = attribute(&preview, "<input id=\"previewed\"", "value");
+    fields.push(("previewed", &mark));
     assert!(place.form(&format!("/letters/{id}/edit"), &fields).await.contains("The edit is saved"));
 }
 

@@ -1,5 +1,5 @@
 use tempfile::TempDir;
-use towpath_types::queue::{Queue as _, Receive};
+use towpath_types::queue::{NewMessage, Queue as _, Receive};
 
 use super::*;
 use crate::audit::Audit;
@@ -31,9 +31,11 @@ async fn what_was_approved_is_done_in_order_and_is_in_the_audit_with_who_and_why
         let (_folder, found, queues) = place().await;
         let bulk = bulk(action, Some("refused"), "ticket 7");
         let mut letters = open(&found.backend, None, false).await.expect("letters");
-        assert_eq!(bulk.plan(&found, &mut *letters).await.expect("a plan").letters, 3);
+        let plan = bulk.plan(&found, &mut *letters).await.expect("a plan");
+        assert_eq!(plan.letters, 3);
         let mut letters = open(&found.backend, None, false).await.expect("letters");
-        bulk.approve(&found, &mut *letters, 3).await.expect("approved");
+        let approval = Approval { letters: 3, digest: plan.digest };
+        bulk.approve(&found, &mut *letters, &approval).await.expect("approved");
         let mut letters = open(&found.backend, None, false).await.expect("letters");
         let mut done = 0;
         let progress = |progress| {
@@ -62,7 +64,8 @@ async fn everything_a_missing_note_and_a_changed_number_are_refused_and_nothing_
         (bulk(Action::Redrive, Some("refused"), "ticket 7"), changed),
     ] {
         let mut letters = open(&found.backend, None, false).await.expect("letters");
-        let error = bulk.approve(&found, &mut *letters, 2).await.expect_err("refused");
+        let approval = Approval { letters: 2, digest: String::new() };
+        let error = bulk.approve(&found, &mut *letters, &approval).await.expect_err("refused");
         assert_eq!(error.downcast_ref(), Some(&expected));
         assert_eq!(bodies(&queues.dead_letters).await.len(), 4);
     }
@@ -126,4 +129,48 @@ async fn a_drop_stops_between_two_letters() {
     let report = bulk.run(&found, &mut *letters, stop, progress).await.expect("stopped");
     assert_eq!(report.moved.moved, 1);
     assert_eq!(bodies(&queues.dead_letters).await, ["2", "3", "4"]);
+}
+
+#[tokio::test]
+async fn as_many_letters_that_are_others_are_not_what_was_approved() {
+    let (_folder, found, queues) = place().await;
+    let bulk = bulk(Action::Drop, Some("refused"), "ticket 7");
+    let mut letters = open(&found.backend, None, false).await.expect("letters");
+    let plan = bulk.plan(&found, &mut *letters).await.expect("a plan");
+    let approval = Approval { letters: plan.letters, digest: plan.digest };
+    let first = queues.dead_letters.browse(None, 1).await.expect("read").remove(0);
+    assert!(queues.dead_letters.discard(&first.sequence).await.expect("dropped"));
+    again(&queues, &first, "5").await;
+    let mut letters = open(&found.backend, None, false).await.expect("letters");
+    let error = bulk.approve(&found, &mut *letters, &approval).await.expect_err("others");
+    assert_eq!(error.downcast_ref(), Some(&BulkError::Others(3)));
+}
+
+/// Another letter like this one, with this body.
+async fn again(queues: &Queues, like: &towpath_local::Browsed, body: &str) {
+    let (group, attributes) = (like.group.clone(), like.attributes.clone());
+    let letter = NewMessage { group, dedup_id: Some(body.into()), body: body.into(), attributes };
+    queues.dead_letters.send(letter).await.expect("stored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_dies_again_meanwhile_is_not_taken_again_however_long_it_goes_on() {
+    for action in [Action::Redrive, Action::Drop] {
+        let (_folder, found, queues) = place().await;
+        let first = queues.dead_letters.browse(None, 1).await.expect("read").remove(0);
+        let mut letters = open(&found.backend, None, false).await.expect("letters");
+        let mut died = 0;
+        let dies = queues.clone();
+        let progress = move |progress| {
+            if matches!(progress, Progress::Done(_)) && died < 9 {
+                died += 1;
+                let body = format!("again-{died}");
+                let again = again(&dies, &first, &body);
+                tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(again));
+            }
+        };
+        let bulk = bulk(action, Some("refused"), "ticket 7");
+        let report = bulk.run(&found, &mut *letters, Stop::default(), progress).await.expect("done");
+        assert_eq!(report.moved.moved, 3, "{action:?}");
+    }
 }

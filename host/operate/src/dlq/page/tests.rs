@@ -3,10 +3,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::dlq::filter::Conditions;
 use crate::dlq::stock::stock;
-use crate::letters::open_after;
 
 async fn look(found: &Found, conditions: &Conditions, cursor: Option<&str>, limit: usize) -> anyhow::Result<Page> {
-    let mut letters = open_after(&found.backend, false, cursor, limit).await?;
+    let mut letters = open(&found.backend, false, cursor, limit).await?;
     page(found, &mut *letters, Filter::new(conditions.clone(), Vec::new()), limit, cursor.is_none()).await
 }
 
@@ -65,13 +64,26 @@ async fn the_store_counts_letters_and_knows_the_others_of_a_group() {
     let folder = TempDir::new().expect("folder");
     let kinds = [("a", "refused", "1"), ("b", "refused", "2"), ("a", "parked", "3"), ("a", "parked", "4")];
     let (found, _) = stock(folder.path(), &kinds).await;
-    let counts = standing(&found.backend, false).expect("read").expect("a local store");
+    let counts = standing(&found.backend, false).await.expect("read").expect("a local store");
     let counts: Vec<_> = counts.iter().map(|one| (one.route.as_deref(), one.reason.as_str(), one.letters)).collect();
     assert_eq!(counts, [(Some("crm"), "parked", 2), (Some("crm"), "refused", 2)]);
-    assert_eq!(standing(&found.backend, true).expect("read"), Some(Vec::new()));
+    assert_eq!(standing(&found.backend, true).await.expect("read"), Some(Vec::new()));
     let of_a = look(&found, &Conditions::default(), None, 1).await.expect("a page").letters.remove(0);
     for (most, expected, more) in [(1, 1, true), (2, 2, false), (9, 2, false)] {
         let (others, is_more) = neighbours(&found.backend, false, &of_a, most).await.expect("read").expect("local");
         assert_eq!((others.len(), is_more), (expected, more), "{most}");
     }
+}
+
+#[tokio::test]
+async fn a_long_page_of_large_letters_reads_little_more_than_its_budget() {
+    let folder = TempDir::new().expect("folder");
+    let large = "x".repeat(1_000_000);
+    let (found, _) = stock(folder.path(), &[("g", "refused", large.as_str()); 40]).await;
+    let mut letters = open(&found.backend, false, None, 500).await.expect("letters");
+    let filter = Filter::new(Conditions::default(), Vec::new());
+    let page = page(&found, &mut *letters, filter, 500, true).await.expect("a page");
+    assert_eq!((page.letters.len(), page.next.is_some()), (MOST_BYTES.div_ceil(large.len()), true));
+    let rest = letters.next().await.expect("letters");
+    assert_eq!(rest.len(), 40 - 2 * AT_A_TIME, "they were not read before");
 }

@@ -84,3 +84,35 @@ async fn a_letter_from_before_its_route_parked_goes_with_its_group() {
     assert_eq!(redrive(&mut letters, 1).await, (3, Vec::new()));
     assert_eq!(bodies(&letters.events).await, ["A1", "A2*", "B1"], "A1 is not put behind A2");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_was_edited_since_it_was_read_stays_and_is_reported_and_so_do_those_behind_it() {
+    let folder = tempfile::TempDir::new().expect("folder");
+    let mut letters = letters(&folder, &["A1", "A2", "B1"]).await;
+    let page = letters.next().await.expect("letters");
+    let mended = Edited { group: "A".into(), body: "A1 mended".into(), attributes: page[0].attributes.clone() };
+    letters.replace(&page[0], mended.clone()).await.expect("edited");
+    let moved = letters.send_back(page.clone()).await.expect("sent back");
+    let failed: Vec<String> = moved.failed.into_iter().map(|letter| letter.id.into()).collect();
+    assert_eq!((moved.moved, failed), (1, ["A1", "A2"].map(|body| format!("first-{body}")).to_vec()));
+    assert_eq!(bodies(&letters.events).await, ["B1"]);
+    for error in [
+        letters.discard(&page[0]).await.expect_err("edited meanwhile"),
+        letters.replace(&page[0], mended).await.expect_err("edited meanwhile"),
+    ] {
+        assert_eq!(error.downcast_ref(), Some(&EditedMeanwhile(page[0].id.clone())));
+    }
+    assert_eq!(bodies(&letters.dead).await, ["A1 mended", "A2"]);
+}
+
+#[tokio::test]
+async fn a_letter_that_a_client_has_in_flight_is_not_edited() {
+    let folder = tempfile::TempDir::new().expect("folder");
+    let mut letters = letters(&folder, &["A1"]).await;
+    hold_the_first(&letters).await;
+    let letter = letters.next().await.expect("letters").remove(0);
+    let mended = Edited { group: "A".into(), body: "A1 mended".into(), attributes: letter.attributes.clone() };
+    let error = letters.replace(&letter, mended).await.expect_err("in flight").to_string();
+    assert!(error.contains("in flight"), "{error}");
+    assert_eq!(bodies(&letters.dead).await, ["A1"]);
+}
