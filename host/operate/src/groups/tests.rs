@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use towpath_config::{Config, Secrets};
-use towpath_local::QueueSettings;
 use towpath_types::queue::{NewMessage, Queue as _, Receive};
 
 use super::*;
@@ -243,25 +242,6 @@ async fn the_audit_says_that_nothing_was_done_if_the_group_became_busy() {
     let ended = undertaker.bury_all(queues, &before, &mut messages).await;
     let refused = act::end(&setup.found, Action::Park, before, messages, ended);
     assert_eq!(error(refused), GroupError::Busy(group));
-    assert_eq!(setup.outcomes(), [("park".to_owned(), "refused".to_owned(), 0)]);
-}
-
-#[tokio::test]
-async fn a_message_that_does_not_fit_the_dead_letter_queue_is_named_with_the_cure_and_stays() {
-    let setup = setup().await;
-    let settings = QueueSettings { max_message_bytes: 1_500, ..QueueSettings::default() };
-    let store = setup.queues().events.store();
-    let dead_letters = store.set_queue("small.fifo", settings).await.expect("queue");
-    let queues = Queues { dead_letters, ..setup.queues().clone() };
-    let found = Found { backend: Backend::Local(Box::new(queues)), ..setup.found.clone() };
-    let large = "x".repeat(1_400);
-    setup.send("parks/1", &["1", &large]).await;
-    let group = GroupId::from("parks/1");
-    let second = setup.queues().events.browse(None, 2).await.expect("browse").remove(1).id;
-    let refused = error(park(&found, &group, None, "stop").await).to_string();
-    assert!(refused.contains(&format!("the message {second} ")), "{refused}");
-    assert!(refused.contains("raise MaximumMessageSize of the dead-letter queue"), "{refused}");
-    assert_eq!(setup.left().await.len(), 2);
     assert_eq!(setup.outcomes(), [("park".to_owned(), "refused".to_owned(), 0)]);
 }
 

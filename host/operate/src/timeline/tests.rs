@@ -126,7 +126,7 @@ async fn a_dead_letter_is_found_by_both_its_ids_with_what_operators_did() {
     Audit::of(&setup.found).look(&id, &group).expect("written");
     for asked in [&id, &letter.id] {
         let found = setup.find(asked.as_str()).await.expect("found");
-        assert_eq!(whats(&found), ["stored", "unavailable", "dead-letter", "look"], "{asked}");
+        assert_eq!(whats(&found), ["stored", "unavailable", "dead-letter", "dead-letter", "look"], "{asked}");
         assert_eq!((found.message_id.clone(), found.steps[2].by.as_deref()), (id.clone(), Some("ada")));
         assert_eq!(found.steps[2].detail, "no such customer");
         assert_eq!(found.death().map(|death| death.reason.as_str()), Some("operator"));
