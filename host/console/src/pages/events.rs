@@ -11,10 +11,9 @@ use maud::{Markup, html};
 use towpath_operate::timeline::{Attempt, Place, Step, Timeline, compute_again};
 use towpath_types::clock::Timestamp;
 
-use super::groups::link;
 use super::layout::{Page, fragment, page};
 use super::overview::urlencoded;
-use super::words::{ago, count, short};
+use super::words::{ago, count, group_link, short};
 use crate::access::Viewer;
 use crate::api::events::{FormQuery, content_as, find, look};
 use crate::{Problem, Shared};
@@ -37,7 +36,7 @@ fn whole(timeline: &Timeline) -> Markup {
     html! {
         table { tbody {
             tr { th { "Now" } td { (now(timeline)) } }
-            @if let Some(group) = &timeline.group { tr { th { "Group" } td { a href=(link(group)) { (group) } } } }
+            @if let Some(group) = &timeline.group { tr { th { "Group" } td { a href=(group_link(group.as_str())) { (group) } } } }
             @if let Some(route) = &timeline.route { tr { th { "Route" } td { (route) } } }
             @if let Some(plugin) = &timeline.plugin { tr { th { "Plugin" } td { (plugin) } } }
             @if let Some(id) = &timeline.webhook_id { tr { th { "webhook-id" } td { code { (id) } } } }

@@ -12,7 +12,7 @@ use towpath_operate::story::Entry;
 use towpath_types::outcome::OUTCOMES;
 
 use super::layout::{Page, page};
-use super::words::urlencoded;
+use super::words::{group_link, urlencoded};
 use crate::access::Viewer;
 use crate::stream::{self, Asked};
 use crate::{Problem, Shared};
@@ -106,7 +106,7 @@ fn row(entry: &Entry) -> Markup {
             td { time datetime=(entry.at) { (entry.time()) } }
             td.outcome { (entry.what()) }
             td { @if !id.is_empty() { a href={ "/events/" (urlencoded(id)) } title=(id) { (id.get(..8).unwrap_or(id)) } } }
-            td { @if !group.is_empty() { a href={ "/groups/" (urlencoded(group)) } { (group) } } }
+            td { @if !group.is_empty() { a href=(group_link(group)) { (group) } } }
             td { (entry.detail()) }
         }
     }
