@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use tokio::net::TcpListener;
@@ -138,10 +138,10 @@ async fn apart(serving: impl Future<Output = ()> + Send + 'static, stop: Cancell
     stop.cancelled().await;
 }
 
-/// Whether only the client wants the answer: a page that follows events.
-fn follows(headers: &HeaderMap) -> bool {
+/// Whether only the client wants the answer: a page that follows events. Whatever changes something is done to its end.
+fn follows(method: &Method, headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/event-stream"))
+    *method == Method::GET && accept.is_some_and(|accept| accept.contains("text/event-stream"))
 }
 
 fn why_read_only(found: &Found, config: &ConsoleConfig) -> Option<String> {
@@ -204,9 +204,21 @@ fn from_here(mut at: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
     use tokio::time::Instant;
 
     use super::*;
+
+    #[test]
+    fn a_hang_up_ends_what_only_follows_and_nothing_that_acts() {
+        let mut headers = HeaderMap::new();
+        assert!(!follows(&Method::GET, &headers));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        assert!(follows(&Method::GET, &headers));
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD] {
+            assert!(!follows(&method, &headers), "{method}");
+        }
+    }
 
     async fn breaks(panics: bool) {
         assert!(!panics, "a bug");

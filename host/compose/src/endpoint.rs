@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, bail};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use towpath_config::{Form, Secret, Secrets};
@@ -64,7 +64,8 @@ pub(crate) async fn start(
     host.tasks.spawn("SQS endpoint", async move {
         // Long polls are cut off at the stop: clients ask again elsewhere.
         // A receive must not outlive its client: its messages would be invisible to the others.
-        let takes = |headers: &HeaderMap| headers.get("x-amz-target").is_some_and(|action| action == RECEIVE);
+        let takes =
+            |_: &Method, headers: &HeaderMap| headers.get("x-amz-target").is_some_and(|action| action == RECEIVE);
         let router = towpath_sqs::router(endpoint);
         let serve = server::serve_unless(listener, router, guard, CancellationToken::new(), takes);
         stop.run_until_cancelled(serve).await;

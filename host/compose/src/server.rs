@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request};
+use axum::http::{HeaderMap, Method, Request};
 use axum::middleware;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -55,7 +55,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves requests that the guard allows, until `stop`; then finishes those in flight.
 pub async fn serve(listener: TcpListener, router: Router, guard: Guard, stop: CancellationToken) {
-    serve_unless(listener, router, guard, stop, |_| false).await;
+    serve_unless(listener, router, guard, stop, |_, _| false).await;
 }
 
 /// Like [`serve`], but a request for which `only_for_client` returns true is dropped when its client hangs up: only the response is wanted.
@@ -64,7 +64,7 @@ pub async fn serve_unless(
     router: Router,
     guard: Guard,
     stop: CancellationToken,
-    only_for_client: fn(&HeaderMap) -> bool,
+    only_for_client: fn(&Method, &HeaderMap) -> bool,
 ) {
     let router = router.layer(middleware::from_fn_with_state(guard, guard::guard));
     let connections = Connections::new(capacity(), MAX_HELD);
@@ -107,7 +107,7 @@ struct Host {
     stop: CancellationToken,
     /// The work of clients that have hung up.
     heirs: TaskTracker,
-    only_for_client: fn(&HeaderMap) -> bool,
+    only_for_client: fn(&Method, &HeaderMap) -> bool,
 }
 
 /// As many connections as open files are allowed, less some for the store, targets and queues.
@@ -130,7 +130,7 @@ async fn talk(tcp: TcpStream, seat: Seat, host: Host) {
         }
         let router = host.router.clone();
         let seat = Arc::clone(&handed);
-        let heirs = (!(host.only_for_client)(request.headers())).then(|| host.heirs.clone());
+        let heirs = (!(host.only_for_client)(request.method(), request.headers())).then(|| host.heirs.clone());
         async move {
             let body = |body| Body::new(Tracked::new(body, Arc::clone(&seat), BODY_TIMEOUT));
             let answer = router.oneshot(request.map(body));

@@ -10,6 +10,7 @@ pub(crate) mod own_page;
 mod proxy;
 mod session;
 mod sessions;
+mod streams;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -29,9 +30,13 @@ pub use proxy::Proxy;
 use session::digest;
 pub use session::{Role, Session};
 use sessions::Sessions;
+pub(crate) use streams::Streams;
 
 /// How long the link of the start can be opened.
 pub const LINK_LASTS: Duration = Duration::from_secs(600);
+
+/// The length of the tokens that Towpath makes. A file may have a shorter one.
+const LONG: usize = 64;
 
 /// Who is at the other end of a request. The server puts it into the request's extensions; without it nobody is a proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -49,10 +54,11 @@ impl Peer {
 }
 
 /// How somebody proved who they are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone)]
 pub(crate) enum Proof {
     Bearer,
-    Cookie,
+    /// By the cookie of a session, which has these streams.
+    Cookie(Streams),
     Proxy,
 }
 
@@ -77,6 +83,14 @@ pub struct Access {
 struct Key {
     digest: [u8; 32],
     session: Session,
+    /// Whether it is too long to be guessed, as those that Towpath makes are.
+    is_long: bool,
+}
+
+impl Key {
+    fn new(token: &str, session: Session) -> Key {
+        Key { digest: digest(token), session, is_long: token.len() >= LONG }
+    }
 }
 
 /// A link that logs in, once.
@@ -89,7 +103,7 @@ impl Access {
     /// Whoever has this token is this person.
     pub fn by_token(token: String, session: Session) -> Access {
         Access {
-            keys: vec![Key { digest: digest(&token), session }],
+            keys: vec![Key::new(&token, session)],
             link: Mutex::default(),
             sessions: Sessions::default(),
             attempts: Attempts::default(),
@@ -101,7 +115,7 @@ impl Access {
 
     /// Whoever has this other token is this other person.
     pub fn and_token(mut self, token: String, session: Session) -> Access {
-        self.keys.push(Key { digest: digest(&token), session });
+        self.keys.push(Key::new(&token, session));
         self
     }
 
@@ -136,7 +150,7 @@ impl Access {
         let (session, proof) = self.proved(headers, peer)?;
         let is_write = *method != Method::GET && *method != Method::HEAD;
         // A browser adds a cookie, and what a proxy knows somebody by, to what other pages ask for too.
-        if is_write && proof != Proof::Bearer && !own_page::sent(headers) {
+        if is_write && !matches!(proof, Proof::Bearer) && !own_page::sent(headers) {
             return Err(Problem::foreign());
         }
         Ok((self.bounded(session), proof))
@@ -145,58 +159,65 @@ impl Access {
     fn proved(&self, headers: &HeaderMap, peer: Peer) -> Result<(Session, Proof), Problem> {
         if let Some(given) = headers.get(AUTHORIZATION) {
             let token = given.to_str().ok().and_then(|given| given.strip_prefix("Bearer "));
-            return Ok((self.by(token.unwrap_or_default(), peer)?, Proof::Bearer));
+            return Ok((self.by(token.unwrap_or_default(), headers, peer)?, Proof::Bearer));
         }
         if let Some(proxy) = self.proxy.as_ref().filter(|_| peer.is_proxy)
             && let Some(session) = proxy.session(headers)?
         {
             return Ok((session, Proof::Proxy));
         }
-        let session = cookie::values(headers, &self.cookie).find_map(|id| self.sessions.find(id));
-        session.map(|session| (session, Proof::Cookie)).ok_or_else(Problem::unauthorized)
+        let found = cookie::values(headers, &self.cookie).find_map(|id| self.sessions.find(id));
+        found.map(|(session, streams)| (session, Proof::Cookie(streams))).ok_or_else(Problem::unauthorized)
     }
 
-    /// Whose token this is. Fails while there were too many wrong ones, whatever it is.
-    pub(crate) fn by(&self, token: &str, peer: Peer) -> Result<Session, Problem> {
-        self.attempt(peer, || {
-            let given = digest(token);
-            let mut found = None;
-            // Every one is compared, so that time does not tell which one it is.
-            for key in &self.keys {
-                if bool::from(key.digest.ct_eq(&given)) {
-                    found = Some(key);
-                }
-            }
-            found.map(|key| key.session.clone())
-        })
-    }
-
-    /// Who opens this link.
-    pub(crate) fn by_link(&self, once: &str, peer: Peer) -> Result<Session, Problem> {
-        self.attempt(peer, || {
-            let mut link = self.link.lock();
-            let given = digest(once);
-            let fits = |link: &mut Link| bool::from(link.digest.ct_eq(&given)) && Instant::now() < link.until;
-            let owner = self.keys.first().map(|key| key.session.clone());
-            link.take_if(fits).and(owner)
-        })
-    }
-
-    fn attempt(&self, peer: Peer, check: impl FnOnce() -> Option<Session>) -> Result<Session, Problem> {
+    /// Whose token this is. The owner of a long one gets in however many others fail; a short one is refused while there were too many wrong ones.
+    pub(crate) fn by(&self, token: &str, headers: &HeaderMap, peer: Peer) -> Result<Session, Problem> {
+        let found = self.key(token);
+        if let Some(key) = found.filter(|key| key.is_long) {
+            return Ok(key.session.clone());
+        }
         if let Some(wait) = self.attempts.wait(peer.address) {
             return Err(Problem::too_many(wait));
         }
-        check().ok_or_else(|| {
-            self.attempts.failed(peer.address);
-            warn!(address = address(peer), "console login failed");
-            Problem::unauthorized()
+        found.map(|key| key.session.clone()).ok_or_else(|| {
+            // A page of another site fails in the name of whoever opened it.
+            if !own_page::is_of_another_site(headers) {
+                self.attempts.failed(peer.address);
+            }
+            failed(peer)
         })
+    }
+
+    fn key(&self, token: &str) -> Option<&Key> {
+        let given = digest(token);
+        let mut found = None;
+        // Every one is compared, so that time does not tell which one it is.
+        for key in &self.keys {
+            if bool::from(key.digest.ct_eq(&given)) {
+                found = Some(key);
+            }
+        }
+        found
+    }
+
+    /// Who opens this link. Any page can send a browser to a wrong one, so failures are not counted: nobody guesses 244 bits in ten minutes.
+    pub(crate) fn by_link(&self, once: &str, peer: Peer) -> Result<Session, Problem> {
+        let mut link = self.link.lock();
+        let given = digest(once);
+        let fits = |link: &mut Link| bool::from(link.digest.ct_eq(&given)) && Instant::now() < link.until;
+        let owner = self.keys.first().map(|key| key.session.clone());
+        link.take_if(fits).and(owner).ok_or_else(|| failed(peer))
     }
 
     /// The session, with what it may do at the moment.
     fn bounded(&self, session: Session) -> Session {
         if self.read_only.is_some() { Session { role: Role::Viewer, ..session } } else { session }
     }
+}
+
+fn failed(peer: Peer) -> Problem {
+    warn!(address = address(peer), "console login failed");
+    Problem::unauthorized()
 }
 
 /// The address for the log.

@@ -24,6 +24,7 @@ use towpath_operate::archive::FoundArchive;
 use towpath_operate::history::History;
 use towpath_operate::live::Live;
 use towpath_operate::place::Found;
+use towpath_operate::status::ArchiveSize;
 use towpath_operate::story::StoryPlace;
 
 pub use access::{Access, LINK_LASTS, Peer, Proxy, Role, Session};
@@ -71,7 +72,7 @@ pub fn router(console: Console, access: Access) -> Router {
 fn router_with(console: Console, access: Arc<Access>) -> Router {
     let shared = Arc::new(console);
     let guarded = pages::router().nest("/api/v1", api::router()).fallback(pages::missing).with_state(shared);
-    let guarded = guarded.layer(Extension(jobs::Jobs::default()));
+    let guarded = guarded.layer(Extension(jobs::Jobs::default())).layer(Extension(Arc::new(ArchiveSize::default())));
     let guarded = guarded.layer(middleware::from_fn_with_state(Arc::clone(&access), login::check));
     guarded.merge(login::router(access)).merge(assets::router()).layer(middleware::map_response(assets::protect))
 }

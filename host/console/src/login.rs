@@ -113,11 +113,10 @@ async fn ask(
     if let Some(once) = asked.once.filter(|_| method == Method::GET) {
         return match access.by_link(&once, peer) {
             Ok(session) => access.opened(session, &path, request.headers(), peer),
-            Err(problem) if problem.is_unauthorized() => {
+            Err(_) => {
                 let why = "This link was used, or is older than 10 minutes. Paste the token instead.";
                 (StatusCode::UNAUTHORIZED, form(&path, Some(why), None)).into_response()
             }
-            Err(problem) => denied(&path, &problem),
         };
     }
     if access.session(&Method::GET, request.headers(), peer).is_ok() {
@@ -141,7 +140,7 @@ async fn log_in(
     if !own_page::is_same_origin(&headers) {
         return Problem::foreign().into_response();
     }
-    match access.by(given.token.trim(), peer) {
+    match access.by(given.token.trim(), &headers, peer) {
         Ok(session) => access.opened(session, &path, &headers, peer),
         Err(problem) if problem.is_unauthorized() => {
             (StatusCode::UNAUTHORIZED, form(&path, Some("This is not the token."), None)).into_response()

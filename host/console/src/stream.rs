@@ -13,6 +13,7 @@ use towpath_operate::live::{Position, Update, Watcher};
 use towpath_operate::story::{Entry, Filter};
 use towpath_types::outcome::OUTCOMES;
 
+use crate::access::{Proof, Streams};
 use crate::{Problem, Shared};
 
 /// How often a stream without lines proves that both ends are there.
@@ -98,20 +99,33 @@ impl Asked {
 }
 
 /// Follows the story, each line in this form. The id of an event is the position after it: browsers that lose the connection send it back.
+/// A browser's stream ends with its session.
 pub(crate) fn follow(
     console: &Shared,
+    proof: &Proof,
     asked: &Asked,
     headers: &HeaderMap,
     show: fn(&Entry) -> String,
 ) -> Result<Response, Problem> {
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let after = Position::read(last.unwrap_or(&asked.after));
+    let streams = match proof {
+        Proof::Cookie(streams) => Some(streams.clone()),
+        Proof::Bearer | Proof::Proxy => None,
+    };
+    let seat = streams.as_ref().map(Streams::seat).transpose()?;
+    let ended = async move {
+        match streams {
+            Some(streams) => streams.ended().await,
+            None => std::future::pending().await,
+        }
+    };
     let watcher = console.live.watch(asked.filter()?, asked.lines(), after)?;
-    let updates = stream::unfold(watcher, async |mut watcher: Watcher| {
+    let updates = stream::unfold((watcher, seat), async |(mut watcher, seat): (Watcher, _)| {
         let update = watcher.next().await?;
-        Some((update, watcher))
+        Some((update, (watcher, seat)))
     });
-    let events = updates.flat_map(move |update| stream::iter(events(update, show)));
+    let events = updates.take_until(ended).flat_map(move |update| stream::iter(events(update, show)));
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response();
     // nginx buffers answers otherwise.
     response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));

@@ -1,8 +1,10 @@
 //! The state of targets, and what waits.
 
+mod archive;
+
 use std::time::Duration;
 
-use towpath_archive::{Folder, Stats};
+use towpath_archive::Stats;
 use towpath_engine::next_try::HELD_CAP;
 use towpath_local::{GroupDepth, LetterCount};
 use towpath_types::clock::{Clock, Timestamp};
@@ -11,6 +13,8 @@ use towpath_types::queue::{MAX_RETENTION, QueueLimits};
 
 use crate::place::{Backend, Found};
 use crate::waiting::Waiting;
+
+pub use archive::ArchiveSize;
 
 /// The state of targets, and what waits.
 #[derive(Debug)]
@@ -25,9 +29,9 @@ pub struct Status {
     pub letters: Option<Vec<LetterCount>>,
     /// What is kept of the webhooks that ingest turned away, if that queue is known.
     pub refused: Option<Waiting>,
-    /// The groups with the most messages; `None` on SQS, which does not tell.
+    /// The groups with the most messages; `None` if nobody wants them, and on SQS, which does not tell.
     pub groups: Option<Vec<GroupDepth>>,
-    /// What is in the archive, if the config has one that exists.
+    /// What is in the archive, if somebody wants that, and the config has one that exists.
     pub archive: Option<Stats>,
     /// Why the archive cannot be read.
     pub archive_problem: Option<String>,
@@ -68,8 +72,17 @@ pub async fn targets(found: &Found) -> anyhow::Result<Targets> {
     Ok(targets_of(found, found.backend.events().await?.as_ref()).await)
 }
 
-/// The status of a place, with this many groups.
-pub async fn status(found: &Found, groups: usize) -> anyhow::Result<Status> {
+/// What costs more than the rest of a status, and is read only for who wants it.
+#[derive(Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// This many groups, those with the most messages first: every message that waits is counted.
+    pub groups: Option<usize>,
+    /// What the archive holds.
+    pub archive: Option<&'a ArchiveSize>,
+}
+
+/// The status of a place.
+pub async fn status(found: &Found, wanted: Wanted<'_>) -> anyhow::Result<Status> {
     let queue = found.backend.events().await?;
     let Targets { targets, holds_problem } = targets_of(found, queue.as_ref()).await;
     let dead_letters = found.backend.dead_letters().await?;
@@ -78,20 +91,22 @@ pub async fn status(found: &Found, groups: usize) -> anyhow::Result<Status> {
         Backend::Local(queues) => {
             let dead_letters = queues.dead_letters.clone();
             let letters = tokio::task::spawn_blocking(move || dead_letters.standing()).await??.letters;
-            (Some(queues.events.groups(groups).await?), Some(letters))
+            let groups = match wanted.groups {
+                Some(most) => Some(queues.events.groups(most).await?),
+                None => None,
+            };
+            (groups, Some(letters))
         }
         Backend::Sqs { .. } => (None, None),
     };
-    let (archive, archive_problem) = match archive(found) {
-        Ok(archive) => (archive, None),
-        Err(problem) => (None, Some(problem.to_string())),
+    let (archive, archive_problem) = match wanted.archive {
+        None => (None, None),
+        Some(size) => match size.of(found).await {
+            Ok(archive) => (archive, None),
+            Err(problem) => (None, Some(problem)),
+        },
     };
     Ok(Status { targets, queue, dead_letters, letters, refused, groups, archive, archive_problem, holds_problem })
-}
-
-fn archive(found: &Found) -> std::io::Result<Option<Stats>> {
-    let folder = found.config.as_deref().and_then(|config| config.archive.folder.clone());
-    folder.filter(|folder| folder.is_dir()).map(|folder| Folder::new(folder).stats()).transpose()
 }
 
 async fn known(found: &Found) -> anyhow::Result<(HoldState, Vec<BreakerReport>)> {

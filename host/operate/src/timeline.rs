@@ -2,6 +2,7 @@
 
 mod again;
 mod content;
+mod only;
 mod step;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::story::{Entry, StoryPlace, about, from_storage};
 
 pub use again::{Again, compute_again};
 pub use content::{Content, Origin};
+use only::Several;
 pub use step::{Attempt, Step};
 
 /// The shortest beginning of an id that names an event.
@@ -85,7 +87,7 @@ pub struct Timeline {
 
 impl Timeline {
     /// Finds an event by the id under which it was first stored, its `webhook-id`, or its id in a queue, or the beginning of one. `None` if nothing is
-    /// known of it. An archive on S3 is not searched.
+    /// known of it. An archive on S3 is not searched. Fails if it is the beginning of several ids, and names them.
     pub async fn of(sources: Sources<'_>, id: &str) -> anyhow::Result<Option<Timeline>> {
         if id.len() < SHORTEST {
             bail!("an id, or its beginning, has at least {SHORTEST} characters");
@@ -214,7 +216,7 @@ async fn told(sources: Sources<'_>, id: &str) -> anyhow::Result<Told> {
     let (found, firsts) =
         tokio::task::spawn_blocking(read).await.context("reading the story")?.context("reading the story")?;
     if firsts.len() > 1 {
-        bail!("more than one event has an id that begins with {id}: {}; give a longer one", firsts.join(", "));
+        bail!(Several { asked: id.to_owned(), names: firsts });
     }
     Ok(Told { entries: from_storage(found.entries), is_cut: found.is_cut })
 }

@@ -2,7 +2,7 @@
 
 use towpath_operate::json;
 use towpath_operate::place::Found;
-use towpath_operate::status::{Status, TargetStatus, status};
+use towpath_operate::status::{ArchiveSize, Status, TargetStatus, Wanted, status};
 use towpath_types::clock::{Clock, Timestamp};
 
 use super::archive::size;
@@ -11,7 +11,7 @@ use crate::output::{Exit, Output};
 
 pub(super) async fn run(args: args::Status, output: &Output) -> anyhow::Result<Exit> {
     let found = Found::find(&args.place.wanted()).await?;
-    let status = status(&found, args.groups).await?;
+    let status = status(&found, Wanted { groups: Some(args.groups), archive: Some(&ArchiveSize::default()) }).await?;
     if output.is_json() {
         output.json(&json::Status::of(&status))
     } else {

@@ -93,6 +93,11 @@ pub(super) fn warnings(config: &Config) -> Vec<Mistake> {
         let hint = "do so only if nobody but the proxy can connect from here, or leave identity_header out and log in with the token";
         warnings.push(warning("trusted_proxies", problem, hint));
     }
+    if console.identity_header.is_some() && console.operators.is_none() {
+        let problem = "missing, but identity_header is set: everybody whom the proxy names may act";
+        let hint = "list those who may, such as [\"ann@example.com\"]: the others may look";
+        warnings.push(warning("operators", problem, hint));
+    }
     if !console.listen.ip().is_loopback() && console.trusted_proxies.is_empty() {
         let problem = "is reachable from other machines over plain HTTP: the network can read tokens and events";
         let hint = "listen on 127.0.0.1 behind a proxy that speaks TLS, and name the proxy in trusted_proxies";

@@ -71,8 +71,12 @@ fn what_trusts_too_much_is_warned_of() {
     assert_eq!(warnings(""), [""; 0]);
     assert_eq!(warnings("listen = '10.0.0.5:8082'"), ["console.listen"]);
     assert_eq!(warnings("listen = '10.0.0.5:8082'\ntrusted_proxies = ['10.0.0.1']"), [""; 0]);
-    let header = "identity_header = 'x-user'\ntrusted_proxies = ";
-    assert_eq!(warnings(&format!("{header}['10.0.0.1']")), [""; 0]);
+    let proxy = "identity_header = 'x-user'\ntrusted_proxies = ['10.0.0.1']";
+    assert_eq!(warnings(proxy), ["console.operators"], "everybody would be one");
+    for operators in ["[]", "['ann']"] {
+        assert_eq!(warnings(&format!("{proxy}\noperators = {operators}")), [""; 0], "{operators}");
+    }
+    let header = "identity_header = 'x-user'\noperators = ['ann']\ntrusted_proxies = ";
     for range in ["127.0.0.0/8", "::1", "0.0.0.0/0"] {
         assert_eq!(warnings(&format!("{header}['{range}']")), ["console.trusted_proxies"], "{range}");
     }

@@ -1,6 +1,6 @@
 //! Limits failed logins, of one address and of all together: whoever guesses may have many addresses.
 //!
-//! While a limit is reached, right tokens are refused too, or the limit would slow nobody down. Sessions go on.
+//! While a limit is reached, right tokens that could be guessed are refused too, or the limit would slow nobody down. Sessions go on.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -16,6 +16,11 @@ pub(crate) fn sent(headers: &HeaderMap) -> bool {
     headers.contains_key(OWN) && is_same_origin(headers)
 }
 
+/// Whether the browser says that a page of another site sent it.
+pub(crate) fn is_of_another_site(headers: &HeaderMap) -> bool {
+    headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site")
+}
+
 /// Whether the browser says that a page of this origin sent it. What it says must agree, and one of the two must be there.
 pub(crate) fn is_same_origin(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all("sec-fetch-site").iter().peekable();

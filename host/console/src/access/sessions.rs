@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 use towpath_operate::token;
 
 use super::session::{Session, digest};
+use super::streams::Streams;
 
 /// A session ends after this long without a request.
 const IDLE: Duration = Duration::from_secs(12 * 3600);
@@ -21,12 +23,14 @@ pub(crate) struct Sessions(Mutex<HashMap<[u8; 32], Open>>);
 
 struct Open {
     session: Session,
-    used: Instant,
+    streams: Streams,
+    /// Ends the streams.
+    _end: DropGuard,
 }
 
 impl Open {
     fn is_idle(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.used) >= IDLE
+        now.saturating_duration_since(self.streams.used()) >= IDLE
     }
 }
 
@@ -38,21 +42,22 @@ impl Sessions {
         let mut open = self.0.lock();
         open.retain(|_, open| !open.is_idle(now));
         if open.len() >= MOST
-            && let Some(oldest) = open.iter().min_by_key(|(_, open)| open.used).map(|(digest, _)| *digest)
+            && let Some(oldest) = open.iter().min_by_key(|(_, open)| open.streams.used()).map(|(digest, _)| *digest)
         {
             open.remove(&oldest);
         }
-        open.insert(digest(&id), Open { session, used: now });
+        let (streams, end) = Streams::new(IDLE);
+        open.insert(digest(&id), Open { session, streams, _end: end });
         id
     }
 
-    /// Whose session this is, unless it has ended.
-    pub(crate) fn find(&self, id: &str) -> Option<Session> {
+    /// Whose session this is, unless it has ended, and its streams.
+    pub(crate) fn find(&self, id: &str) -> Option<(Session, Streams)> {
         let now = Instant::now();
-        let mut open = self.0.lock();
-        let found = open.get_mut(&digest(id)).filter(|open| !open.is_idle(now))?;
-        found.used = now;
-        Some(found.session.clone())
+        let open = self.0.lock();
+        let found = open.get(&digest(id)).filter(|open| !open.is_idle(now))?;
+        found.streams.touch(now);
+        Some((found.session.clone(), found.streams.clone()))
     }
 
     /// Ends a session. Returns whose it was.
@@ -66,6 +71,10 @@ mod tests {
     use super::super::session::Role;
     use super::*;
 
+    fn found(sessions: &Sessions, id: &str) -> Option<Session> {
+        sessions.find(id).map(|(session, _)| session)
+    }
+
     fn ann() -> Session {
         Session { by: "ann".to_owned(), role: Role::Viewer }
     }
@@ -75,15 +84,35 @@ mod tests {
         let sessions = Sessions::default();
         let id = sessions.open(ann());
         tokio::time::advance(IDLE - Duration::from_secs(1)).await;
-        assert_eq!(sessions.find(&id), Some(ann()), "and it counts from here");
+        assert_eq!(found(&sessions, &id), Some(ann()), "and it counts from here");
         tokio::time::advance(IDLE - Duration::from_secs(1)).await;
-        assert_eq!(sessions.find(&id), Some(ann()));
+        assert_eq!(found(&sessions, &id), Some(ann()));
         tokio::time::advance(IDLE).await;
-        assert_eq!(sessions.find(&id), None);
+        assert_eq!(found(&sessions, &id), None);
         let id = sessions.open(ann());
         assert_eq!(sessions.0.lock().len(), 1, "the one that ended is gone");
         assert_eq!(sessions.close(&id), Some(ann()));
-        assert_eq!((sessions.find(&id), sessions.find("")), (None, None));
+        assert_eq!((found(&sessions, &id), found(&sessions, "")), (None, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_end_with_their_session_however_it_ends() {
+        let sessions = Sessions::default();
+        let id = sessions.open(ann());
+        let (_, streams) = sessions.find(&id).expect("a session");
+        let began = Instant::now();
+        let request = async {
+            tokio::time::sleep(IDLE / 2).await;
+            assert!(sessions.find(&id).is_some());
+        };
+        tokio::join!(streams.ended(), request);
+        assert_eq!(began.elapsed(), IDLE / 2 + IDLE, "twelve hours after the last request");
+        let id = sessions.open(ann());
+        let (_, streams) = sessions.find(&id).expect("a session");
+        let began = Instant::now();
+        sessions.close(&id);
+        streams.ended().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
@@ -94,7 +123,7 @@ mod tests {
             tokio::time::advance(Duration::from_secs(1)).await;
             sessions.open(ann());
         }
-        assert_eq!(sessions.find(&first), None);
+        assert_eq!(found(&sessions, &first), None);
         assert_eq!(sessions.0.lock().len(), MOST);
     }
 }

@@ -1,4 +1,5 @@
-//! `GET /events/{id}`: what happened to an event; `/events/{id}/body`: its content. Every look at a content is in the audit.
+//! `GET /events/{id}`: what happened to an event, with `?archive=true` also if only the archive knows it; `/events/{id}/body`: its content. Every
+//! look at a content is in the audit.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -6,6 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use towpath_operate::audit::Audit;
 use towpath_operate::json;
 use towpath_operate::timeline::{Content, Sources, Timeline};
@@ -18,6 +20,19 @@ use crate::{Console, Problem, Shared};
 
 pub(super) fn router() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(show)).routes(routes!(body))
+}
+
+/// Whoever searches reads the story, the queues and perhaps the archive: two do at a time in a process, the others wait.
+pub(crate) static SEARCHES: Semaphore = Semaphore::const_new(2);
+
+/// How far to search.
+#[derive(Deserialize, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchQuery {
+    /// Also in the archive, which takes longer.
+    #[serde(default)]
+    pub(crate) archive: bool,
 }
 
 /// In which form a body is wanted.
@@ -47,11 +62,17 @@ pub(crate) struct FormQuery {
 ///
 /// Its place, and each step with its time. Without the content.
 #[utoipa::path(
-    get, path = "/events/{id}", params(("id" = String, Path, description = "An id of the event, or the beginning of one: at least 8 characters")),
+    get, path = "/events/{id}",
+    params(("id" = String, Path, description = "An id of the event, or the beginning of one: at least 8 characters"), SearchQuery),
     responses((status = 200, body = json::Timeline<'static>), (status = 404))
 )]
-async fn show(_: Viewer, Path(id): Path<String>, State(console): State<Shared>) -> Result<Response, Problem> {
-    let timeline = find(&console, &id).await?;
+async fn show(
+    _: Viewer,
+    Path(id): Path<String>,
+    query: Result<Query<SearchQuery>, QueryRejection>,
+    State(console): State<Shared>,
+) -> Result<Response, Problem> {
+    let timeline = find(&console, &id, query?.archive).await?;
     Ok(Json(json::Timeline::of(&timeline)).into_response())
 }
 
@@ -73,27 +94,29 @@ async fn body(
     State(console): State<Shared>,
 ) -> Result<Response, Problem> {
     let Query(FormQuery { form }) = query?;
-    let content = look(&console, &session, &id).await?;
+    let (_, content) = look(&console, &session, &id).await?;
     content_as(&content, form)
 }
 
-/// What is known of an event.
-pub(crate) async fn find(console: &Console, id: &str) -> Result<Timeline, Problem> {
-    let sources = Sources { found: &console.found, story: &console.story, archive: console.archive.as_ref() };
+/// What is known of an event, with or without a search of the archive.
+pub(crate) async fn find(console: &Console, id: &str, in_archive: bool) -> Result<Timeline, Problem> {
+    let _searching = SEARCHES.acquire().await.map_err(|error| Problem::unavailable(error.to_string()))?;
+    let archive = console.archive.as_ref().filter(|_| in_archive);
+    let sources = Sources { found: &console.found, story: &console.story, archive };
     let found = Timeline::of(sources, id).await?;
     found.ok_or_else(|| Problem::not_found(format!("nothing is known of the event {id}")))
 }
 
-/// The content of an event, once the audit has who looks at it.
-pub(crate) async fn look(console: &Console, session: &Session, id: &str) -> Result<Content, Problem> {
-    let content = find(console, id).await?.content;
-    let content = content.ok_or_else(|| {
+/// What is known of an event, and its content, once the audit has who looks at it. The archive is searched too.
+pub(crate) async fn look(console: &Console, session: &Session, id: &str) -> Result<(Timeline, Content), Problem> {
+    let mut timeline = find(console, id, true).await?;
+    let content = timeline.content.take().ok_or_else(|| {
         Problem::not_found(format!(
             "the content of the event {id} is not kept: it is neither in a queue nor in an archive on this machine"
         ))
     })?;
     Audit::of(&console.acting(session)).look(&content.message_id, &content.group)?;
-    Ok(content)
+    Ok((timeline, content))
 }
 
 /// A content in a form. Bytes are never shown by browsers, which would run what is in them.

@@ -1,5 +1,6 @@
 //! `GET /tail`: the story of messages, as a stream of server-sent events or as JSON.
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
@@ -10,7 +11,7 @@ use towpath_operate::story::Entry;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::Viewer;
+use crate::access::{Proof, Viewer};
 use crate::stream::{self, Asked};
 use crate::{Problem, Shared};
 
@@ -32,13 +33,14 @@ pub(super) fn router() -> OpenApiRouter<Shared> {
 )]
 async fn tail(
     _: Viewer,
+    Extension(proof): Extension<Proof>,
     State(console): State<Shared>,
     headers: HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(asked) = asked?;
     if asked.follow.unwrap_or(true) {
-        return stream::follow(&console, &asked, &headers, line);
+        return stream::follow(&console, &proof, &asked, &headers, line);
     }
     let entries = console.live.recent(&asked.filter()?, asked.lines()).await?;
     let lines: Vec<Value> = entries.iter().map(json::line).collect();

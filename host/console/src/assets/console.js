@@ -120,6 +120,8 @@
   const input = document.getElementById("palette-text");
   const list = document.getElementById("palette-list");
   const segment = (text) => encodeURIComponent(text);
+  // Browsers take these two names for steps in a path, however they are written.
+  const groupLink = (name) => [".", ".."].includes(name) ? `/groups?begins=${name}` : `/groups/${segment(name)}`;
   let known = [];
   let chosen = 0;
 
@@ -130,12 +132,15 @@
     known = pages();
     show();
     try {
-      const answer = await fetch("/api/v1/status");
-      if (!answer.ok) return;
-      const status = await answer.json();
-      const targets = status.targets.map(({ name }) => ({ kind: "target", name, to: `/live?target=${segment(name)}` }));
-      const groups = (status.groups ?? []).map(({ group }) => ({ kind: "group", name: group, to: `/groups/${segment(group)}` }));
-      known = [...pages(), ...targets, ...groups];
+      const [ofTargets, ofGroups] = await Promise.all(["/api/v1/targets", "/api/v1/groups?limit=50"].map((path) => fetch(path)));
+      const targets = ofTargets.ok ? (await ofTargets.json()).targets : [];
+      // SQS does not tell which groups a queue holds.
+      const groups = ofGroups.ok ? (await ofGroups.json()).groups : [];
+      known = [
+        ...pages(),
+        ...targets.map(({ name }) => ({ kind: "target", name, to: `/live?target=${segment(name)}` })),
+        ...groups.map(({ group }) => ({ kind: "group", name: group, to: groupLink(group) })),
+      ];
       show();
     } catch { /* The pages are enough. */ }
   };
@@ -145,7 +150,7 @@
     const found = known.filter(({ name }) => name.toLowerCase().includes(folded));
     found.sort((a, b) => b.name.toLowerCase().startsWith(folded) - a.name.toLowerCase().startsWith(folded));
     const typed = text === "" ? [] : [
-      { kind: "group", name: text, to: `/groups/${segment(text)}` },
+      { kind: "group", name: text, to: groupLink(text) },
       { kind: "event", name: text, to: `/events/${segment(text)}` },
     ];
     const has = (one) => found.some(({ kind, name }) => kind === one.kind && name === one.name);

@@ -4,19 +4,20 @@ mod curl;
 mod panes;
 
 use axum::Router;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use maud::{Markup, html};
 use towpath_operate::timeline::{Attempt, Place, Step, Timeline, compute_again};
 use towpath_types::clock::Timestamp;
 
-use super::groups::link;
-use super::layout::{Page, fragment, page};
+use super::layout::{Page, alert, fragment, page};
 use super::overview::urlencoded;
-use super::words::{ago, count, short};
+use super::words::{ago, count, group_link, short};
 use crate::access::Viewer;
-use crate::api::events::{FormQuery, content_as, find, look};
+use crate::api::events::{FormQuery, SearchQuery, content_as, find, look};
 use crate::{Problem, Shared};
 
 pub(super) fn router() -> Router<Shared> {
@@ -27,17 +28,40 @@ pub(super) fn router() -> Router<Shared> {
         .route("/events/{id}/body", get(body))
 }
 
-async fn show(Viewer(session): Viewer, Path(id): Path<String>, State(console): State<Shared>) -> Page {
-    let content = find(&console, &id).await;
-    Page(content.map(|timeline| page(&session, "", &format!("Event {}", timeline.message_id), whole(&timeline))))
+async fn show(
+    Viewer(session): Viewer,
+    Path(id): Path<String>,
+    query: Result<Query<SearchQuery>, QueryRejection>,
+    State(console): State<Shared>,
+) -> Response {
+    let content = async {
+        let has_searched = query?.archive || console.archive.is_none();
+        match find(&console, &id, has_searched).await {
+            Err(problem) if problem.status() == StatusCode::NOT_FOUND && !has_searched => {
+                let content = html! { (alert(&problem)) p { (search(&id)) } };
+                Ok((StatusCode::NOT_FOUND, page(&session, "", problem.title(), content)))
+            }
+            found => {
+                let timeline = found?;
+                let title = format!("Event {}", timeline.message_id);
+                Ok((StatusCode::OK, page(&session, "", &title, whole(&timeline, has_searched))))
+            }
+        }
+    };
+    content.await.map_or_else(|problem| Page(Err(problem)).into_response(), IntoResponse::into_response)
 }
 
-fn whole(timeline: &Timeline) -> Markup {
+/// Leads to a search of the archive, which takes longer.
+fn search(id: &str) -> Markup {
+    html! { a.button #archive rel="nofollow" href={ "/events/" (urlencoded(id)) "?archive=true" } { "Search the archive" } }
+}
+
+fn whole(timeline: &Timeline, has_searched: bool) -> Markup {
     let own = format!("/events/{}", urlencoded(timeline.message_id.as_str()));
     html! {
         table { tbody {
             tr { th { "Now" } td { (now(timeline)) } }
-            @if let Some(group) = &timeline.group { tr { th { "Group" } td { a href=(link(group)) { (group) } } } }
+            @if let Some(group) = &timeline.group { tr { th { "Group" } td { a href=(group_link(group.as_str())) { (group) } } } }
             @if let Some(route) = &timeline.route { tr { th { "Route" } td { (route) } } }
             @if let Some(plugin) = &timeline.plugin { tr { th { "Plugin" } td { (plugin) } } }
             @if let Some(id) = &timeline.webhook_id { tr { th { "webhook-id" } td { code { (id) } } } }
@@ -58,6 +82,7 @@ fn whole(timeline: &Timeline) -> Markup {
                     p { "It is in the " (content.origin.as_str()) ". A look at it is written to the audit with your name." }
                     button hx-get={ (own) "/panes" } hx-target="#panes" hx-swap="innerHTML" { "Show content" }
                 }
+                None if !has_searched => { p { "Its content is in no queue. " (search(timeline.message_id.as_str())) } }
                 None => { p { "Its content is not kept: it is neither in a queue nor in an archive on this machine." } }
             }
         }
@@ -163,8 +188,7 @@ fn answer(attempt: &Attempt) -> Markup {
 
 async fn panes(Viewer(session): Viewer, Path(id): Path<String>, State(console): State<Shared>) -> Response {
     let shown = async {
-        let timeline = find(&console, &id).await?;
-        let content = look(&console, &session, &id).await?;
+        let (timeline, content) = look(&console, &session, &id).await?;
         Ok::<Markup, Problem>(panes::all(&timeline, &content))
     };
     fragment(shown.await)
@@ -172,7 +196,7 @@ async fn panes(Viewer(session): Viewer, Path(id): Path<String>, State(console): 
 
 async fn again(Viewer(session): Viewer, Path(id): Path<String>, State(console): State<Shared>) -> Response {
     let computed = async {
-        let content = look(&console, &session, &id).await?;
+        let (_, content) = look(&console, &session, &id).await?;
         let again = compute_again(&console.found, &content).await?;
         Ok::<Markup, Problem>(panes::computed(&content, &again))
     };
@@ -185,7 +209,7 @@ async fn body(
     Query(query): Query<FormQuery>,
     State(console): State<Shared>,
 ) -> Response {
-    let answer = async { content_as(&look(&console, &session, &id).await?, query.form) };
+    let answer = async { content_as(&look(&console, &session, &id).await?.1, query.form) };
     answer.await.unwrap_or_else(Problem::into_response)
 }
 

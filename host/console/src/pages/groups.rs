@@ -11,7 +11,7 @@ use towpath_types::queue::GroupId;
 
 use super::layout::{Page, fragment, page};
 use super::overview::urlencoded;
-use super::words::{ago, count, number, short};
+use super::words::{ago, count, group_link, number, short};
 use crate::access::{Operator, Role, Session, Viewer};
 use crate::api::groups::{Act, ListQuery, act, named, problem};
 use crate::{Problem, Shared};
@@ -58,10 +58,7 @@ fn listing(query: &ListQuery, listed: &groups::Page) -> Markup {
                 @if query.begins.is_empty() { "Heads that wait come first, the latest next try at the top; then those that can be delivered now." }
                 @else { "By name." }
             }
-            div.table { table {
-                thead { tr { th { "Group" } th { "Why" } th { "Stored" } th { "Receives" } th { "Next try" } th { "Behind it" } th { "Last pass" } } }
-                tbody { @for group in &listed.groups { (row(group)) } }
-            } }
+            div.table { (table(&listed.groups)) }
         }
         @if let Some(next) = &listed.next {
             p { a.button rel="next" href={ "/groups?begins=" (urlencoded(&query.begins)) "&after=" (urlencoded(&next.to_string())) } { "Next page" } }
@@ -69,11 +66,33 @@ fn listing(query: &ListQuery, listed: &groups::Page) -> Markup {
     }
 }
 
-fn row(group: &Group) -> Markup {
+/// The first groups of the list, as the overview shows them.
+pub(super) fn stuck(groups: &[Group]) -> Markup {
+    html! {
+        section {
+            h2 { "Groups, stuck first" }
+            @if groups.is_empty() { p { "Nothing waits." } } @else {
+                div.table { (table(groups)) }
+                p { a href="/groups" { "All groups" } }
+            }
+        }
+    }
+}
+
+fn table(groups: &[Group]) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Group" } th { "Why" } th { "Stored" } th { "Receives" } th { "Next try" } th { "Behind it" } th { "Last pass" } } }
+            tbody { @for (at, group) in groups.iter().enumerate() { (row(at, group)) } }
+        }
+    }
+}
+
+fn row(at: usize, group: &Group) -> Markup {
     let head = &group.head;
     html! {
         tr {
-            td { a href=(link(&head.group)) { (head.group) } }
+            td { a id={ "group-" (at) } href=(group_link(head.group.as_str())) { (head.group) } }
             td { (state(group)) }
             td { (ago(head.sent_at)) }
             td { (number(head.receive_count.into())) }
@@ -81,14 +100,6 @@ fn row(group: &Group) -> Markup {
             td { (behind(group)) }
             td { @if let Some(last) = &group.last { (last.detail()) } }
         }
-    }
-}
-
-/// The page of a group. Browsers take `.` and `..` for steps in a path, however they are written.
-pub(super) fn link(group: &GroupId) -> String {
-    match group.as_str() {
-        "." | ".." => format!("/groups?begins={group}"),
-        name => format!("/groups/{}", urlencoded(name)),
     }
 }
 
@@ -167,7 +178,7 @@ fn form(action: Action, group: &Group) -> Markup {
         Action::DeadLetter => ("Dead-letter the head", "danger"),
         Action::Park => ("Park the group", "danger"),
     };
-    let to = format!("{}/{}", link(&group.head.group), action.as_str());
+    let to = format!("{}/{}", group_link(group.head.group.as_str()), action.as_str());
     html! {
         form.act hx-post=(to) hx-target="#group" hx-swap="innerHTML" hx-disabled-elt="find button" {
             h2 { (title) }

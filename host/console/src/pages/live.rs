@@ -1,19 +1,19 @@
 //! The story of messages, live. Without the script the page shows the last lines.
 
-use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
+use axum::{Extension, Router};
 use maud::{Markup, html};
 use towpath_operate::place::Found;
 use towpath_operate::story::Entry;
 use towpath_types::outcome::OUTCOMES;
 
 use super::layout::{Page, page};
-use super::words::urlencoded;
-use crate::access::Viewer;
+use super::words::{group_link, urlencoded};
+use crate::access::{Proof, Viewer};
 use crate::stream::{self, Asked};
 use crate::{Problem, Shared};
 
@@ -37,11 +37,12 @@ async fn show(
 /// The stream of the page: rows of its table.
 async fn lines(
     _: Viewer,
+    Extension(proof): Extension<Proof>,
     State(console): State<Shared>,
     headers: HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    stream::follow(&console, &asked?.0, &headers, |entry| row(entry).into_string())
+    stream::follow(&console, &proof, &asked?.0, &headers, |entry| row(entry).into_string())
 }
 
 fn content(asked: &Asked, entries: &[Entry], found: &Found) -> Markup {
@@ -106,7 +107,7 @@ fn row(entry: &Entry) -> Markup {
             td { time datetime=(entry.at) { (entry.time()) } }
             td.outcome { (entry.what()) }
             td { @if !id.is_empty() { a href={ "/events/" (urlencoded(id)) } title=(id) { (id.get(..8).unwrap_or(id)) } } }
-            td { @if !group.is_empty() { a href={ "/groups/" (urlencoded(group)) } { (group) } } }
+            td { @if !group.is_empty() { a href=(group_link(group)) { (group) } } }
             td { (entry.detail()) }
         }
     }

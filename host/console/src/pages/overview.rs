@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
+use towpath_operate::groups;
 use towpath_operate::history::History;
-use towpath_operate::status::{Status, Targets, status};
+use towpath_operate::status::{Status, Targets, Wanted, status};
 use towpath_operate::waiting::Waiting;
-use towpath_types::clock::Clock;
 
 use super::charts::charts;
 use super::layout::{Page, fragment, page};
@@ -42,7 +42,9 @@ async fn now(Viewer(session): Viewer, State(console): State<Shared>) -> Response
 }
 
 async fn content(session: &Session, console: &Console) -> Result<Markup, Problem> {
-    let mut status = status(&console.found, GROUPS).await?;
+    let mut status = status(&console.found, Wanted::default()).await?;
+    let first = groups::Wanted { limit: GROUPS, ..groups::Wanted::default() };
+    let stuck = groups::list(&console.found, first).await?;
     let targets = Targets { targets: std::mem::take(&mut status.targets), holds_problem: status.holds_problem.take() };
     Ok(html! {
         section.figures aria-label="Queues" {
@@ -52,7 +54,7 @@ async fn content(session: &Session, console: &Console) -> Result<Markup, Problem
         }
         (targets::section(session, &targets))
         @if let Some(history) = &console.history { (waiting(history)) }
-        (groups(&status))
+        @if let Some(stuck) = &stuck { (super::groups::stuck(&stuck.groups)) }
         (letters(&status))
         @if let Some(history) = &console.history { (charts(history)) }
     })
@@ -86,38 +88,6 @@ fn waiting(history: &History) -> Markup {
                                 th scope="row" { @if target.is_empty() { "before any target" } @else { (target) } }
                                 td { (number(waiting.held)) }
                                 td { (number(waiting.failed)) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn groups(status: &Status) -> Markup {
-    let Some(groups) = &status.groups else { return html! {} };
-    let now = Clock::wall().now();
-    html! {
-        section {
-            h2 { "Groups with the most messages" }
-            @if groups.is_empty() { p { "Nothing waits." } } @else {
-                table {
-                    thead {
-                        tr {
-                            th scope="col" { "Group" } th scope="col" { "Waiting" } th scope="col" { "Oldest" }
-                            th scope="col" { "Receives of the first" } th scope="col" { "Next try" }
-                        }
-                    }
-                    tbody {
-                        @for (at, group) in groups.iter().enumerate() {
-                            @let ready = group.ready_at.since(now);
-                            tr {
-                                td { a id={ "group-" (at) } href={ "/groups/" (urlencoded(group.group.as_str())) } { (group.group) } }
-                                td { (number(group.messages)) }
-                                td { (ago(group.oldest)) }
-                                td { (group.receive_count) }
-                                td { @if ready.is_zero() { "now" } @else { "in " (short(ready)) } }
                             }
                         }
                     }

@@ -24,7 +24,7 @@ async fn show(
             p.note { "You may look, but not act: " (why) "." }
         }
         @match proof {
-            Proof::Cookie => button type="button" hx-post="/logout" hx-swap="none" { "Log out" },
+            Proof::Cookie(_) => button type="button" hx-post="/logout" hx-swap="none" { "Log out" },
             Proof::Proxy => p { "Your proxy says who you are: log out there." },
             Proof::Bearer => p { "You are here by a token in " code { "Authorization" } "." },
         }

@@ -50,6 +50,14 @@ pub(crate) fn urlencoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
+/// The page of a group. Browsers take `.` and `..` for steps in a path, however they are written.
+pub(crate) fn group_link(group: &str) -> String {
+    match group {
+        "." | ".." => format!("/groups?begins={group}"),
+        name => format!("/groups/{}", urlencoded(name)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -91,6 +91,7 @@ async fn what_others_wrote_is_escaped_in_the_page_and_in_its_stream() {
     let page = trying.get("/live").await.text;
     let (_, _, mut body) = trying.begun(get("/live/lines")).await;
     let stream = until(&mut body, "event: position").await;
+    assert!(page.contains(r#"href="/groups/crm%2F7""#), "{page}");
     for text in [&page, &stream] {
         assert!(text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{text}");
         assert!(!text.contains("<script>alert") && !text.contains("<b>"), "{text}");

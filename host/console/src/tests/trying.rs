@@ -16,7 +16,7 @@ use towpath_operate::story::StoryPlace;
 use crate::{Access, Console, Role, Session, router};
 
 /// A target, and a route to it.
-const CONFIG: &str = "[[route]]\npath = 'crm'\ngroup = 'crm/{json:/id}'\nplugin = 'p'\n[plugin.p]\npath = 'p'\n[target.sss]\nurl = 'https://sss.test'\n";
+const CONFIG: &str = "[[route]]\npath = 'crm'\ngroup = 'crm/{json:/id}'\nplugin = 'p'\n[plugin.p]\npath = 'p'\n[target.sss]\nurl = 'https://sss.test'\n[archive]\nfolder = 'archive'\n";
 
 pub(crate) struct Trying {
     pub(crate) folder: TempDir,

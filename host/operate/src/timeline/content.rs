@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use towpath_archive::Filter;
+use towpath_archive::{Filter, Folder};
 use towpath_config::Config;
 use towpath_config::route::Route;
 use towpath_local::{Browsed, LocalQueue};
@@ -16,7 +16,8 @@ use towpath_types::message::{Message, is_item, origin_of, webhook_id};
 use towpath_types::queue::{Attributes, GroupId, Handle, MessageId, Queue as _, Received};
 
 use super::Place;
-use crate::archive::{Archive, FoundArchive, Wanted};
+use super::only::Only;
+use crate::archive::{Archive, FoundArchive};
 use crate::event::Event;
 use crate::letters::{Letter, browsed_letter};
 use crate::place::{Backend, Found};
@@ -92,7 +93,7 @@ impl Content {
     }
 }
 
-/// Searches the queues of a local store: first these groups, then everything.
+/// Searches the queues of a local store: first these groups, then everything. Fails if the ids are beginnings of several.
 pub(super) async fn in_queues(
     found: &Found,
     ids: &[String],
@@ -101,31 +102,35 @@ pub(super) async fn in_queues(
     let Backend::Local(queues) = &found.backend else { return Ok((Place::Elsewhere, None)) };
     let groups = groups.iter().map(Some).chain([None]);
     for group in groups {
-        for queue in [&queues.events, &queues.dead_letters] {
-            let Some(browsed) = in_queue(queue, ids, group).await? else { continue };
+        let mut only = Only::new(ids);
+        // What is in the queue counts more than a letter of it.
+        for queue in [&queues.dead_letters, &queues.events] {
+            for id in ids {
+                // An id may also occur in a text of the attributes.
+                for browsed in queue.with_id(id, group, CANDIDATES).await? {
+                    only.add(&names(&browsed), first_id(&browsed), (queue, browsed));
+                }
+            }
+        }
+        if let Some((queue, browsed)) = only.one()? {
             return Ok(placed(found, queue, browsed));
         }
     }
     Ok((Place::Elsewhere, None))
 }
 
-async fn in_queue(queue: &LocalQueue, ids: &[String], group: Option<&GroupId>) -> anyhow::Result<Option<Browsed>> {
-    for id in ids {
-        let candidates = queue.with_id(id, group, CANDIDATES).await?;
-        if let Some(found) = candidates.into_iter().find(|candidate| is_one_of(candidate, ids)) {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
-}
-
-/// An id may also occur in a text of the attributes.
-fn is_one_of(browsed: &Browsed, ids: &[String]) -> bool {
+fn names(browsed: &Browsed) -> Vec<String> {
     let death = DeadLetter::read(&browsed.attributes).map(|death| death.id);
     let origin = origin_of(&browsed.attributes).map(|origin| origin.id.to_string());
     let shown = webhook_id(&browsed.id, &browsed.attributes).to_string();
-    let own = [Some(browsed.id.to_string()), death, origin, Some(shown)];
-    own.iter().flatten().any(|own| ids.iter().any(|id| own.starts_with(id.as_str())))
+    [Some(browsed.id.to_string()), death, origin, Some(shown)].into_iter().flatten().collect()
+}
+
+/// The id under which it was first stored.
+fn first_id(browsed: &Browsed) -> MessageId {
+    let death = DeadLetter::read(&browsed.attributes).map(|death| death.message_id());
+    let origin = || origin_of(&browsed.attributes).map(|origin| origin.id);
+    death.or_else(origin).unwrap_or_else(|| browsed.id.clone())
 }
 
 fn placed(found: &Found, queue: &LocalQueue, browsed: Browsed) -> (Place, Option<Content>) {
@@ -174,7 +179,8 @@ fn of_letter(config: Option<&Config>, letter: &Letter) -> Content {
     }
 }
 
-/// Searches an archive in a folder. One on S3 is not searched: that reads, and costs, a file for each five minutes.
+/// Searches an archive in a folder. Fails if the ids are beginnings of several. One on S3 is not searched: that reads, and costs, a file for each
+/// five minutes.
 /// `since` is a time at which the event was stored already, or earlier.
 pub(super) async fn in_archive(
     archive: &FoundArchive,
@@ -182,21 +188,26 @@ pub(super) async fn in_archive(
     since: Option<Timestamp>,
 ) -> anyhow::Result<Option<Archived>> {
     let Archive::Folder(folder) = &archive.archive else { return Ok(None) };
+    let (folder, ids) = (folder.clone(), ids.to_vec());
+    let search = move || search(&folder, &ids, since);
+    let searched = tokio::task::spawn_blocking(search).await.with_context(|| archive.archive.reading())?;
+    searched.with_context(|| archive.archive.reading())
+}
+
+fn search(folder: &Folder, ids: &[String], since: Option<Timestamp>) -> anyhow::Result<Option<Archived>> {
     if !folder.path().is_dir() {
         return Ok(None);
     }
-    let mut last = None;
+    let mut only = Only::new(ids);
     for id in ids {
-        let filter = Filter { id_begins: Some(id.clone()), since, ..Filter::default() };
-        let events = archive.archive.events(Wanted::whole(&filter), &|_| {}).await?;
-        for event in events {
-            last = Some(event.with_context(|| archive.archive.reading())?);
-        }
-        if last.is_some() {
-            break;
+        for event in folder.events(&Filter { id_begins: Some(id.clone()), since, ..Filter::default() })? {
+            let event = event?;
+            let first = origin_of(&event.attributes).map_or_else(|| event.id.clone(), |origin| origin.id);
+            let names = [&event.id, &event.webhook_id, &first].map(ToString::to_string);
+            only.add(&names, first, event);
         }
     }
-    Ok(last)
+    Ok(only.one()?)
 }
 
 pub(super) fn of_archived(found: &Found, archive: &FoundArchive, event: &Archived) -> Content {

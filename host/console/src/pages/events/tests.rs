@@ -6,9 +6,11 @@ use http_body_util::BodyExt as _;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 use towpath_config::{Config, Secrets};
+use towpath_operate::archive::{ArchivePlace, FoundArchive, Named};
 use towpath_operate::place::{Backend, Found};
 use towpath_operate::queues::Queues;
 use towpath_operate::story::StoryPlace;
+use towpath_types::dead_letter::{DeadLetter, Seen};
 use towpath_types::envelope::Webhook;
 use towpath_types::queue::{NewMessage, Queue as _};
 
@@ -34,6 +36,11 @@ struct Setup {
 
 /// A store with one event, whose body is this.
 async fn setup(body: &[u8]) -> Setup {
+    setup_with(body, false).await
+}
+
+/// The same, with an archive that cannot be read: whoever reads it fails.
+async fn setup_with(body: &[u8], has_archive: bool) -> Setup {
     let folder = TempDir::new().expect("folder");
     let queues = Queues::open(folder.path()).await.expect("store");
     let config = Config::parse(CONFIG, FilePath::new("towpath.toml"), &Secrets::placeholders()).expect("config");
@@ -52,10 +59,29 @@ async fn setup(body: &[u8]) -> Setup {
     let found = Found::new(Backend::Local(Box::new(queues)), Some(config));
     let store = Some(folder.path().to_owned());
     let story = StoryPlace { config: "towpath.toml".into(), config_was_named: false, store, file: None };
-    let console = Console::new(found, story, tokio_util::sync::CancellationToken::new());
+    let archive = if has_archive { Some(unreadable(&folder).await) } else { None };
+    let console = Console { archive, ..Console::new(found, story, tokio_util::sync::CancellationToken::new()) };
     let session = Session { by: "ada".to_owned(), role: Role::Viewer };
     let router = crate::router(console, Access::by_token("token".to_owned(), session));
     Setup { folder, router, id }
+}
+
+/// An archive whose one segment is a folder.
+async fn unreadable(folder: &TempDir) -> FoundArchive {
+    let path = folder.path().join("archive");
+    std::fs::create_dir_all(path.join("0001767225600000-9f86d081884c7d65.live")).expect("folders");
+    let named = Named { folder: Some(path), bucket: None };
+    let place = ArchivePlace { config: folder.path().join("none.toml"), config_was_named: false, named };
+    FoundArchive::find(&place).await.expect("an archive")
+}
+
+/// A letter whose event has this id.
+async fn bury(setup: &Setup, id: &str) {
+    let queues = Queues::open(setup.folder.path()).await.expect("store");
+    let seen = Seen { route: Some("crm"), ..Seen::default() };
+    let now = queues.events.store().now();
+    let letter = DeadLetter::refused_at_ingest(id.to_owned(), seen, "unverified", "forged".to_owned(), now);
+    queues.dead_letters.send(letter.carried_by("g".into(), id.into(), Default::default())).await.expect("sent");
 }
 
 impl Setup {
@@ -145,6 +171,51 @@ async fn an_event_that_nobody_knows_is_not_found_whatever_its_id_looks_like() {
     }
     let (status, _, _) = setup.get("/events/1").await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "too short to name one");
+}
+
+#[tokio::test]
+async fn the_archive_is_searched_only_for_who_wants_that() {
+    let setup = setup_with(b"{}", true).await;
+    for id in ["12345678-unknown", "..%2F%3Cb%3E-unknown"] {
+        let (status, _, text) = setup.get(&format!("/events/{id}")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{text}");
+        assert!(text.contains(&format!("href=\"/events/{id}?archive=true\"")), "{text}");
+        let (status, ..) = setup.get(&format!("/api/v1/events/{id}")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        for path in ["/events", "/api/v1/events"] {
+            let (status, _, text) = setup.get(&format!("{path}/{id}?archive=true")).await;
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "it was read: {text}");
+        }
+    }
+    let (status, _, text) = setup.get(&format!("/events/{}", setup.id)).await;
+    assert!(status == StatusCode::OK && !text.contains("archive=true"), "{text}");
+}
+
+#[tokio::test]
+async fn the_beginning_of_several_ids_is_an_error_that_names_them() {
+    let setup = setup(b"{}").await;
+    for id in ["deadbeef-1", "deadbeef-2"] {
+        bury(&setup, id).await;
+    }
+    for path in ["/events/deadbeef", "/api/v1/events/deadbeef"] {
+        let (status, _, text) = setup.get(path).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{text}");
+        assert!(text.contains("deadbeef-1, deadbeef-2"), "{text}");
+    }
+    let (status, _, text) = setup.get("/events/deadbeef-2").await;
+    assert!(status == StatusCode::OK && text.contains("deadbeef-2"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_third_search_waits_for_one_of_two() {
+    let setup = setup(b"{}").await;
+    let searching = crate::api::events::SEARCHES.acquire_many(2).await.expect("both");
+    let path = format!("/events/{}", setup.id);
+    let mut third = std::pin::pin!(setup.get(&path));
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(60), &mut third).await;
+    assert!(waited.is_err(), "it was not waited for");
+    drop(searching);
+    assert_eq!(third.await.0, StatusCode::OK);
 }
 
 #[tokio::test]

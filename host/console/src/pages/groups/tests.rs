@@ -101,7 +101,7 @@ async fn a_page_of_groups_escapes_their_names_and_links_each() {
     assert_eq!(status, StatusCode::OK, "{text}");
     assert!(!text.contains("<script>alert") && text.contains("&lt;script&gt;alert(1)"), "{text}");
     for group in HOSTILE {
-        let path = link(&group.into());
+        let path = group_link(group);
         assert!(text.contains(&path.replace('&', "&amp;")), "{group}: {path}");
         let (status, text) = setup.get(&path).await;
         assert_eq!(status, StatusCode::OK, "{group}: {text}");
@@ -111,6 +111,38 @@ async fn a_page_of_groups_escapes_their_names_and_links_each() {
         let shown: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!((status, &shown["group"], &shown["state"]), (StatusCode::OK, &json!(group), &json!("ready")));
     }
+}
+
+#[tokio::test]
+async fn the_overview_lists_groups_that_are_stuck_first_and_links_each() {
+    let setup = setup(Role::Viewer).await;
+    setup.send("stuck", &["1"]).await;
+    setup.fail().await;
+    setup.send("busy", &["2", "3", "4"]).await;
+    setup.send("..", &["5"]).await;
+    let (status, text) = setup.get("/").await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let at = |words: &str| text.find(words).expect(words);
+    assert!(at(r#"href="/groups/stuck""#) < at(r#"href="/groups/busy""#), "{text}");
+    at(r#"href="/groups?begins=..""#);
+}
+
+#[tokio::test]
+async fn the_api_counts_the_messages_of_groups_only_for_who_wants_that() {
+    let setup = setup(Role::Viewer).await;
+    setup.send("a", &["1"]).await;
+    setup.send("b", &["2", "3"]).await;
+    let groups = async |query: &str| {
+        let (_, text) = setup.get(&format!("/api/v1/status{query}")).await;
+        serde_json::from_str::<Value>(&text).expect("JSON").get("groups").cloned()
+    };
+    assert_eq!(groups("").await, None);
+    let one = groups("?groups=1").await.expect("groups");
+    assert_eq!(
+        (one.as_array().map(Vec::len), &one[0]["group"], &one[0]["messages"]),
+        (Some(1), &json!("b"), &json!(2))
+    );
+    assert_eq!(setup.get("/api/v1/status?group=1").await.0, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

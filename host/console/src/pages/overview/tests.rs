@@ -96,6 +96,17 @@ async fn who_may_only_look_sees_no_forms_and_holds_nothing() {
     assert_eq!(targets["targets"][0]["state"], "ok");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_the_archive_holds_is_read_once_a_minute() {
+    let trying = Trying::new().await;
+    let archive = async || trying.get("/api/v1/status").await.json().get("archive").cloned();
+    assert_eq!(archive().await, None);
+    std::fs::create_dir(trying.folder.path().join("archive")).expect("a folder");
+    assert_eq!(archive().await, None, "it was read a moment ago");
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    assert_eq!(archive().await.map(|archive| archive["events"].clone()), Some(json!(0)));
+}
+
 #[tokio::test]
 async fn the_history_of_a_process_is_json_too() {
     let trying = Trying::new().await;
