@@ -8,8 +8,8 @@ use towpath_types::clock::Timestamp;
 use uuid::Uuid;
 
 use crate::notice::{Notice, State};
+use crate::observed::{Lasting, Observed};
 use crate::window::Window;
-use crate::{Lasting, Observed};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
