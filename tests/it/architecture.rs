@@ -36,7 +36,7 @@ const ARROWS: [(&str, &[&str]); 28] = [
     ("aws", &["types", "files", "config", "metrics"]),
     ("telemetry", &["types", "files", "config", "metrics", "runtime"]),
     ("operate", LIBRARIES),
-    ("console", &["types", "files", "operate"]),
+    ("console", &["types", "operate"]),
     ("compose", COMPOSE),
     ("cli", &BINARY),
     ("lambda", &BINARY),

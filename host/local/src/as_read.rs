@@ -2,15 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use towpath_types::body::Body;
-use towpath_types::queue::{Attributes, GroupId, QueueError};
+use towpath_types::queue::{Attributes, GroupId};
 
 use crate::browse::{Browsed, browsed, select};
-use crate::error::failed;
-use crate::letters::{Claim, edited, take};
-use crate::queue::LocalQueue;
-use crate::rows::refresh;
-use crate::values::millis;
-use crate::writer::Durability;
 
 /// What somebody read of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,48 +41,6 @@ pub enum Still {
     Changed,
 }
 
-impl LocalQueue {
-    /// Deletes a message if it is [`Still::Same`].
-    pub async fn discard_as_read(&self, read: AsRead) -> Result<Still, QueueError> {
-        let queue = self.id;
-        let clock = self.store.clock;
-        let work = move |connection: &Connection, retention| {
-            let now = millis(clock.now());
-            let still = still(connection, queue, &read, now)?;
-            if still == Still::Same
-                && let Claim::Taken { group } = take(connection, queue, &read.sequence, now)?
-            {
-                refresh(connection, group, retention)?;
-            }
-            Ok(still)
-        };
-        self.run(Durability::Synced, move |connection, now| work(connection, now.retention).map_err(failed)).await
-    }
-
-    /// Replaces the body, attributes and group of a message if it is [`Still::Same`]. It keeps its sequence number.
-    pub async fn edit_as_read(
-        &self,
-        read: AsRead,
-        group: &GroupId,
-        body: Body,
-        attributes: &Attributes,
-    ) -> Result<Still, QueueError> {
-        let attributes = serde_json::to_string(attributes).unwrap_or_default();
-        let queue = self.id;
-        let group = group.clone();
-        let clock = self.store.clock;
-        let work = move |connection: &Connection, retention| {
-            let still = still(connection, queue, &read, millis(clock.now()))?;
-            if still == Still::Same {
-                let sequence = read.sequence.parse().unwrap_or_default();
-                edited(connection, (queue, sequence), (&group, &body, &attributes), retention)?;
-            }
-            Ok(still)
-        };
-        self.run(Durability::Synced, move |connection, now| work(connection, now.retention).map_err(failed)).await
-    }
-}
-
 /// How the stored message stands to what somebody read.
 pub(crate) fn still(connection: &Connection, queue: i64, read: &AsRead, now: i64) -> rusqlite::Result<Still> {
     let sequence: i64 = read.sequence.parse().unwrap_or_default();
@@ -102,6 +54,3 @@ pub(crate) fn still(connection: &Connection, queue: i64, read: &AsRead, now: i64
         Some(_) => Still::Changed,
     })
 }
-
-#[cfg(test)]
-mod tests;

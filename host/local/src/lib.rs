@@ -40,6 +40,7 @@ mod queues;
 mod reader;
 mod receive;
 mod recover;
+mod replace;
 mod replay;
 mod rows;
 mod schema;

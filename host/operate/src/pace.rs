@@ -25,11 +25,19 @@ impl Pace {
         self.per_second.map_or(MOST, |rate| (rate * self.portion.as_secs_f64()).clamp(1.0, most) as usize)
     }
 
+    /// The time until the next portion may go; none without a rate.
+    pub(crate) fn space(&self, messages: usize) -> Duration {
+        let space = |rate| Duration::try_from_secs_f64(messages as f64 / rate).unwrap_or(Duration::MAX);
+        self.per_second.map_or(Duration::ZERO, space)
+    }
+
     /// Waits until these may go. What came late is made up for, by one portion at most: never by a burst.
     pub(crate) async fn wait(&mut self, messages: usize) {
-        let Some(rate) = self.per_second else { return };
+        if self.per_second.is_none() {
+            return;
+        }
         sleep_until(self.next).await;
-        let space = Duration::try_from_secs_f64(messages as f64 / rate).unwrap_or(Duration::MAX);
+        let space = self.space(messages);
         let earliest = Instant::now().checked_sub(space).unwrap_or(self.next);
         self.next = self.next.max(earliest).checked_add(space).unwrap_or(self.next);
     }

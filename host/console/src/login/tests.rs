@@ -392,7 +392,11 @@ async fn where_nothing_may_be_changed_everybody_is_a_viewer_and_sees_why() {
     let shown = text(rig.ask("GET", "/session", &headers).await).await;
     assert!(shown.contains("it was started with --read-only") && shown.contains("may look, not act"), "{shown}");
     let me = text(rig.ask("GET", "/api/v1/session", &headers).await).await;
-    assert_eq!(me, r#"{"by":"ann","read_only":"it was started with --read-only","role":"viewer"}"#);
+    let me: serde_json::Value = serde_json::from_str(&me).expect("JSON");
+    assert_eq!(
+        me,
+        serde_json::json!({ "by": "ann", "read_only": "it was started with --read-only", "role": "viewer" })
+    );
 }
 
 #[tokio::test]

@@ -185,8 +185,9 @@ impl Change {
 /// Edits one letter.
 pub async fn edit(found: &Found, letters: &mut dyn Letters, args: Edit) -> anyhow::Result<Done> {
     let letter = one(letters, &args.id).await?;
-    let Change { letter, before, after, group, webhook_id, path } = Change::of(found, letter, &args)?;
+    // First: without a key no other answer helps.
     let keys = trusted_keys(found).await?;
+    let Change { letter, before, after, group, webhook_id, path } = Change::of(found, letter, &args)?;
     let unverified = !letter.death.is_verified();
     let note = Note { at: Clock::wall().now(), by: found.by.clone(), text: args.note.clone(), unverified };
     let seal = Seal { keys: &keys, group: &group, route: &path };

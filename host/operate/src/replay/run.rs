@@ -181,11 +181,13 @@ impl<'a> Run<'a> {
                 () = &mut stop => break State::Stopped,
                 () = pace.wait(batch.len()) => {}
             }
-            let count = batch.len() as u64;
+            let batch_size = batch.len();
+            let count = batch_size as u64;
             if let Err(problem) = self.send(batch).await {
                 break State::Failed(format!("{problem:#}"));
             }
-            if unwritten.add(count) || !self.is_atomic {
+            let is_long = pace.space(batch_size) >= WRITTEN;
+            if unwritten.add(count) || is_long || !self.is_atomic {
                 record::write(&self.folder, &self.record)?;
                 unwritten = Unwritten::new();
             }
