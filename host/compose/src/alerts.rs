@@ -114,8 +114,9 @@ impl Watcher {
             let watch = async {
                 loop {
                     for notice in self.look().await {
-                        let sent = senders.get(&notice.to).map(|sender| sender.try_send(notice));
-                        if let Some(Err(TrySendError::Full(notice) | TrySendError::Closed(notice))) = sent {
+                        let Some(sender) = senders.get(&notice.to) else { continue };
+                        if let Err(TrySendError::Full(notice) | TrySendError::Closed(notice)) = sender.try_send(notice)
+                        {
                             dropped(&notice);
                         }
                     }

@@ -47,11 +47,13 @@ fn is_of(origin: &str, host: &str) -> bool {
 mod tests {
     use super::*;
 
+    type Headers<'a> = &'a [(&'static str, &'static str)];
+
     #[test]
     fn only_pages_of_the_console_itself_may_write() {
         let host = ("host", "127.0.0.1:8082");
         let own = (OWN, "1");
-        let cases: [(&str, &[(&str, &str)], bool); 13] = [
+        let cases: [(&str, Headers<'_>, bool); 13] = [
             ("htmx", &[host, own, ("origin", "http://127.0.0.1:8082"), ("sec-fetch-site", "same-origin")], true),
             ("an older browser", &[host, own, ("origin", "http://127.0.0.1:8082")], true),
             ("no header of our own", &[host, ("origin", "http://127.0.0.1:8082")], false),
