@@ -46,6 +46,8 @@ pub(super) struct Ring {
 pub(super) struct Lines {
     /// The reader that wrote these lines; `None` while there is none. Numbers of different readers do not compare.
     pub(super) reader: Option<u64>,
+    /// The number of the last reader, also after it ended.
+    last_reader: u64,
     /// Why there are no lines.
     pub(super) problem: Option<String>,
     /// The number of the first line that is kept.
@@ -67,8 +69,8 @@ impl Lines {
 
     fn restart(&mut self) {
         // Later than that of the last reader, even if it began in the same millisecond.
-        let last = self.reader.unwrap_or_default();
-        self.reader = Some(Clock::wall().now().0.max(last + 1));
+        self.last_reader = Clock::wall().now().0.max(self.last_reader + 1);
+        self.reader = Some(self.last_reader);
         self.problem = None;
         self.first = 0;
         self.entries.clear();
