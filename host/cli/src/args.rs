@@ -262,7 +262,7 @@ pub struct Serve {
     /// The address of /metrics, /healthz and /readyz [default: 127.0.0.1:9464, or none if it is taken]
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
-    /// Also run the web console, at this address or at console.listen; a config with [console] runs it too. It prints a link
+    /// Also run the web console, at this address or at console.listen; a config that has its table runs it too. It prints a link
     /// that logs in once, within 10 minutes. If it cannot start, events are delivered without it
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true)]
     pub console: Option<Option<SocketAddr>>,
