@@ -203,7 +203,7 @@ def test_deploy_check_finds_nothing_wrong_with_what_the_module_made(aws, applied
     describe(aws, towpath, released)
     code, said, wrong = towpath("deploy", "check", "-c", applied["config_url"])
     assert code == 0, said + wrong
-    assert "7 checks, 0 failed" in said
+    assert "8 checks, 0 failed" in said
 
 
 def test_deploy_check_tells_what_is_wrong_and_the_cure(aws, applied, towpath, released):
