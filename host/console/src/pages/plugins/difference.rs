@@ -10,6 +10,9 @@ use crate::Shared;
 use crate::access::Viewer;
 use crate::api::plugins::{Sides, compared};
 
+/// A line of the table: its name, and what it says of a release.
+type Fact = (&'static str, fn(&Side) -> String);
+
 /// The form that chooses two versions.
 pub(super) fn form(name: &str, versions: &Versions) -> Markup {
     let loadable: Vec<&str> =
@@ -43,7 +46,7 @@ pub(super) async fn show(
 fn content(name: &str, compared: &Compared) -> Markup {
     let Compared { old, new } = compared;
     let is_same = old.release.wasm_sha256 == new.release.wasm_sha256;
-    let facts: [(&str, fn(&Side) -> String); 6] = [
+    let facts: [Fact; 6] = [
         ("Contract", |side| side.release.contract.clone()),
         ("Own version", |side| side.release.description.version.clone()),
         ("Cases that it passed", |side| side.release.cases.to_string()),
