@@ -29,6 +29,7 @@ use towpath_operate::token;
 use towpath_runtime::tasks::log_panic;
 use tracing::{error, info, warn};
 
+use crate::registry::releases;
 use crate::server::{self, Guard, HostName};
 use crate::supervisor::Supervisor;
 
@@ -88,7 +89,8 @@ pub async fn open(shown: Shown, options: Options, host: &mut Supervisor) -> anyh
     let access = access(&shown.found, &options.config, read_only.as_deref())?.on_port(address.port()).link(&once);
     let Shown { found, story, archive, delivers } = shown;
     let history = delivers.then(|| keep_history(host));
-    let console = Console { archive, history, ..Console::new(found, story, host.stop.clone()) };
+    let releases = releases(found.config.as_deref()).await;
+    let console = Console { archive, history, releases, ..Console::new(found, story, host.stop.clone()) };
     let router = towpath_console::router(console, access);
     let router = router.layer(middleware::from_fn_with_state(Arc::new(options.config.trusted_proxies), tell_peer));
     let stop = host.stop.clone();

@@ -48,6 +48,8 @@ pub use plugins::{engine, load_plugin};
 pub use poller::{Poller, Polling};
 pub use registry::registry;
 #[cfg(feature = "process")]
+pub use registry::releases;
+#[cfg(feature = "process")]
 pub use station::Station;
 #[cfg(feature = "process")]
 pub use supervisor::Supervisor;

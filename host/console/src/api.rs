@@ -9,6 +9,8 @@ pub(crate) mod groups;
 mod history;
 mod jobs;
 mod letters;
+pub(crate) mod plugins;
+pub(crate) mod providers;
 mod session;
 mod status;
 mod tail;
@@ -42,4 +44,6 @@ fn documented() -> OpenApiRouter<Shared> {
         .merge(groups::router())
         .merge(events::router())
         .merge(tail::router())
+        .merge(plugins::router())
+        .merge(providers::router())
 }

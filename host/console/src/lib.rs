@@ -24,6 +24,7 @@ use towpath_operate::archive::FoundArchive;
 use towpath_operate::history::History;
 use towpath_operate::live::Live;
 use towpath_operate::place::Found;
+use towpath_operate::releases::Releases;
 use towpath_operate::status::ArchiveSize;
 use towpath_operate::story::StoryPlace;
 
@@ -42,12 +43,21 @@ pub struct Console {
     pub live: Live,
     /// What this process has done; `None` if it is not the one that delivers.
     pub history: Option<Arc<History>>,
+    /// The registry of the config.
+    pub releases: Releases,
 }
 
 impl Console {
-    /// A console over a place, without an archive or a history. Its streams end once `stop` is cancelled.
+    /// A console over a place, without an archive, a history or a registry. Its streams end once `stop` is cancelled.
     pub fn new(found: Found, story: StoryPlace, stop: CancellationToken) -> Console {
-        Console { found, live: Live::new(story.clone(), stop), story, archive: None, history: None }
+        Console {
+            found,
+            live: Live::new(story.clone(), stop),
+            story,
+            archive: None,
+            history: None,
+            releases: Releases::None,
+        }
     }
 
     /// The folder with builds of plugins that may be tried on letters, if the config names one.

@@ -10,6 +10,8 @@ mod layout;
 mod letters;
 mod live;
 mod overview;
+mod plugins;
+mod providers;
 mod session;
 mod targets;
 mod what_if;
@@ -33,6 +35,8 @@ pub(crate) fn router() -> Router<Shared> {
         .merge(events::router())
         .merge(live::router())
         .merge(what_if::router())
+        .merge(plugins::router())
+        .merge(providers::router())
         .merge(session::router())
 }
 

@@ -20,7 +20,7 @@ use capped::{Capped, OTHER};
 use towpath_types::dead_letter::REASONS;
 use towpath_types::outcome::{Answer, Attempt};
 
-pub use totals::{Durations, Totals, totals};
+pub use totals::{Agreement, Durations, Totals, shadows, totals};
 
 const METER: &str = "towpath";
 
@@ -335,6 +335,7 @@ pub fn called(plugin: &str, used: Used) {
 
 /// A shadow processed a message.
 pub fn compared(plugin: &str, agreed: bool) {
+    totals::compared(plugin, agreed);
     METRICS.shadows.add(1, &[KeyValue::new("plugin", plugin.to_owned()), KeyValue::new("agreed", agreed)]);
 }
 

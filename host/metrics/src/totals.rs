@@ -1,7 +1,10 @@
-//! Totals of this process, for who shows them without an exporter. Reading or adding takes no lock.
+//! Totals of this process, for who shows them without an exporter. Reading or adding takes no lock, but for shadows: each is a whole call of a plugin.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::SECONDS;
 
@@ -52,6 +55,32 @@ impl Durations {
             (below > 0 && below as f64 >= share * all as f64).then_some(bound)
         });
         bound.map(Duration::from_secs_f64)
+    }
+}
+
+/// How often a shadow said what the live plugin said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Agreement {
+    pub agreed: u64,
+    pub differed: u64,
+}
+
+static SHADOWS: Mutex<BTreeMap<String, Agreement>> = Mutex::new(BTreeMap::new());
+
+/// The shadows of this process by plugin, since it started.
+pub fn shadows() -> BTreeMap<String, Agreement> {
+    SHADOWS.lock().clone()
+}
+
+/// A shadow processed a message. Plugins are those of the config, so there are few.
+pub(crate) fn compared(plugin: &str, agreed: bool) {
+    let mut shadows = SHADOWS.lock();
+    if !shadows.contains_key(plugin) {
+        shadows.insert(plugin.to_owned(), Agreement::default());
+    }
+    if let Some(agreement) = shadows.get_mut(plugin) {
+        let count = if agreed { &mut agreement.agreed } else { &mut agreement.differed };
+        *count += 1;
     }
 }
 
@@ -115,6 +144,14 @@ mod tests {
         assert_eq!(quantile(0.1), Some(1), "1 ms is not above the bound of 1 ms");
         assert_eq!((quantile(0.5), quantile(0.9)), (Some(5), Some(10)));
         assert_eq!(quantile(1.0), Some(60_000), "above all bounds");
+    }
+
+    #[test]
+    fn shadows_are_counted_by_plugin() {
+        for agreed in [true, false, true] {
+            compared("shadows_are_counted", agreed);
+        }
+        assert_eq!(shadows()["shadows_are_counted"], Agreement { agreed: 2, differed: 1 });
     }
 
     #[test]

@@ -81,6 +81,24 @@ struct Retried<'a> {
     note: &'a str,
 }
 
+/// A move of a channel in the registry, or its outcome.
+#[derive(Serialize)]
+struct Moved<'a> {
+    at: Timestamp,
+    by: &'a str,
+    action: &'a str,
+    plugin: &'a str,
+    channel: &'a str,
+    /// The version, if the operator named one or it is known by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    note: &'a str,
+    /// `done` or `failed`, if it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+}
+
 /// The outcome of an action that was recorded before.
 #[derive(Serialize)]
 struct Ended<'a> {
@@ -282,6 +300,34 @@ impl Audit {
         let ended = Ended { at, by: &self.by, action, outcome, messages, id, group };
         let written = self.lines(&[ended], true);
         written.with_context(|| format!("writing the outcome ({outcome}, {messages}) to {}", self.file.display()))
+    }
+
+    /// Records that a channel of a plugin is moved. The caller must not act if this fails.
+    pub(crate) fn moves(
+        &self,
+        action: &str,
+        note: &str,
+        plugin: &str,
+        channel: &str,
+        version: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let at = Clock::wall().now();
+        self.append(&[Moved { at, by: &self.by, action, plugin, channel, version, note, outcome: None }], true)
+    }
+
+    /// Records the outcome of such a move.
+    pub(crate) fn moved(
+        &self,
+        action: &str,
+        outcome: &'static str,
+        plugin: &str,
+        channel: &str,
+        version: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let at = Clock::wall().now();
+        let moved = Moved { at, by: &self.by, action, plugin, channel, version, note: "", outcome: Some(outcome) };
+        let written = self.lines(&[moved], true);
+        written.with_context(|| format!("writing the outcome ({outcome}) to {}", self.file.display()))
     }
 
     /// Records that somebody looks at the body of an event. The caller must not show it if this fails. Without fsync: a look changes nothing.

@@ -5,6 +5,7 @@ mod about;
 mod filter;
 mod follow;
 mod last;
+mod passes;
 mod source;
 
 use serde_json::{Map, Value};
@@ -15,6 +16,7 @@ pub use about::{About, MOST_LINES, about};
 pub use filter::Filter;
 pub use follow::FollowedFile;
 pub use last::{MOST_READ, last_passes};
+pub use passes::{Passes, passes};
 pub use source::{Source, StoryError, StoryPlace};
 
 /// Events that repeat what the line of a pass says, for those who read the whole log.

@@ -1,5 +1,6 @@
 //! Requests that show whether a running ingest takes a sender's webhooks: its handshakes, one that is forged, one that is signed.
 
+mod ask;
 mod handshake;
 mod made_up;
 
@@ -16,6 +17,7 @@ use towpath_types::envelope::Webhook;
 use towpath_verify::sign::{PrivateKey, sign};
 use towpath_verify::{Evidence, check};
 
+pub use ask::{Row, Said, Tested, Verdict, ask, test_provider};
 pub use made_up::made_up;
 pub use towpath_intake::ANOTHER_IS_SET;
 

@@ -48,6 +48,11 @@ pub fn find(path: &Path) -> Result<PathBuf, LoadError> {
     })
 }
 
+/// The SHA-256 of the component at a path, in hex, without loading it. Reads the whole file.
+pub fn digest_at(path: &Path) -> Result<String, LoadError> {
+    read(path, None).map(|artifact| artifact.digest)
+}
+
 /// Reads a plugin's file and checks it against the pin and, if it is precompiled, its manifest.
 pub(super) fn read(path: &Path, pin: Option<&str>) -> Result<Artifact, LoadError> {
     let file = find(path)?;

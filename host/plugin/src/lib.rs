@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-pub use artifact::{Artifact, COMPONENT, PRECOMPILED, find};
+pub use artifact::{Artifact, COMPONENT, PRECOMPILED, digest_at, find};
 #[cfg(feature = "compile")]
 pub use cache::{Cache, CacheError};
 pub use call::Transformed;

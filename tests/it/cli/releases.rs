@@ -240,6 +240,31 @@ fn wrong_input_is_told_with_what_to_do() {
     assert!(err(&nowhere).contains("--registry names it"), "{}", err(&nowhere));
 }
 
+#[test]
+fn two_releases_are_compared_and_the_plugins_of_a_config_listed() {
+    let folder = project("https://sss.example");
+    let at = folder.path();
+    write(at, "/one");
+    let one = publish(at, &[]);
+    write(at, "/two");
+    let two = publish(at, &[]);
+    let compared = towpath(at, &["plugin", "versions", "guest", "--compare", &one, "current", "--json"]);
+    assert_eq!(compared.status.code(), Some(1), "they differ: {}", err(&compared));
+    let compared: Value = serde_json::from_str(&out(&compared)).unwrap();
+    assert_eq!(compared["new"]["release"]["version"], two.as_str());
+    assert_eq!(compared["targets"], serde_json::json!({ "added": [], "removed": [] }));
+    assert!(compared["old"]["exports"].to_string().contains("towpath:plugin/transform@"), "{compared}");
+    let same = towpath(at, &["plugin", "versions", "guest", "--compare", &two, "current"]);
+    assert_eq!((same.status.code(), out(&same)), (Some(0), format!("both are {two}\n")));
+    let listed = json(at, &["plugin", "list"]);
+    assert_eq!(listed["plugins"][0]["version"], two.as_str(), "{listed}");
+    assert_eq!(listed["plugins"][0]["routes"], serde_json::json!([{ "route": "g", "role": "live" }]));
+    std::fs::remove_dir_all(at.join("registry/guest")).unwrap();
+    let gone = towpath(at, &["plugin", "list"]);
+    assert_eq!(gone.status.code(), Some(1), "{}", out(&gone));
+    assert!(err(&gone).contains("guest: ") && err(&gone).contains("has no guest@current"), "{}", err(&gone));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_remembers_the_newest_pointer_beside_its_store() {
     let folder = project("https://sss.example");

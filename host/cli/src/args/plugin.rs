@@ -9,7 +9,7 @@ use clap::{Args as ClapArgs, Subcommand};
 
 use self::release::RULES;
 pub use self::release::{PluginPin, PluginPublish, PluginRollback, PluginSignPointer, RegistryPlace, Signing};
-use super::QueuePlace;
+use super::{ConfigFile, QueuePlace};
 use crate::toolchain::Language;
 
 /// `plugin`.
@@ -62,16 +62,38 @@ It builds nothing and never runs native code. Exit code 3 if the component does 
     Fuzz(PluginFuzz),
     /// Check, compile and release a plugin to a registry; hosts swap within 30 seconds
     Publish(PluginPublish),
+    /// List the plugins of the config: what each is now, the routes that use it, and how often its builds ran
+    #[command(after_help = "\
+Examples:
+  towpath plugin list
+  towpath plugin list --json | jq '.plugins[] | select(.problem)'
+
+BUILD is what the path or the channel means now; a running host follows a channel within 30 seconds, and a path when it is \
+restarted. PASSES are counted in the last 8 MiB of the story: those that were delivered or skipped, of all.
+
+Exit codes: 0 if every plugin resolves to a build; 1 if one does not; 2 if the config cannot be read.")]
+    List {
+        /// The config
+        #[command(flatten)]
+        config: ConfigFile,
+    },
     /// List the released versions of a plugin and the channels at them
     #[command(after_help = "\
 Examples:
   towpath plugin versions crm
   towpath plugin versions crm --registry s3://bucket/plugins --json
+  towpath plugin versions crm --compare current candidate
 
-Exit codes: 0 if hosts can load and follow every channel; 1 if not; 2 if the registry has no such plugin.")]
+--compare shows what differs between two of them: contract, cases, targets, imports and exports. It runs neither.
+
+Exit codes: 0 if hosts can load and follow every channel; 1 if not; 2 if the registry has no such plugin. With --compare: 0 if \
+nothing differs; 1 if something does.")]
     Versions {
         /// The plugin's name in the registry
         name: String,
+        /// Show what differs between two versions, or channels
+        #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
+        compare: Option<Vec<String>>,
         /// The registry
         #[command(flatten)]
         registry: RegistryPlace,

@@ -15,10 +15,11 @@ use towpath_compose::Station;
 use towpath_compose::Supervisor;
 use towpath_config::{Config, Secrets};
 use towpath_operate::event::{self, Event};
+use towpath_operate::post::client;
 use towpath_plugin::COMPONENT;
 use towpath_types::dead_letter::DeadLetter;
 
-use super::send::{Signer, client, post};
+use super::send::{Signer, post};
 use crate::args::Demo;
 use crate::output::{Exit, Output, plain};
 use crate::sss::{Call, Chaos, Sss};

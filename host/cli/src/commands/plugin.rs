@@ -5,12 +5,12 @@ mod check;
 mod diff;
 mod fuzz;
 mod inspect;
+mod list;
 mod mutate;
 mod new;
 mod publish;
 mod release;
 mod run;
-mod shown;
 pub(crate) mod test;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +36,11 @@ pub(super) async fn run(command: Plugin, output: &Output) -> anyhow::Result<Exit
         Plugin::Diff(diff) => diff::run(&diff, output),
         Plugin::Fuzz(fuzz) => fuzz::run(&fuzz, output),
         Plugin::Publish(publish) => publish::run(publish, output).await,
-        Plugin::Versions { name, registry } => release::versions(&name, &registry, output).await,
+        Plugin::List { config } => list::run(&config, output).await,
+        Plugin::Versions { name, compare, registry } => match compare.as_deref() {
+            Some([old, new]) => release::compare(&name, (old, new), &registry, output).await,
+            _ => release::versions(&name, &registry, output).await,
+        },
         Plugin::Rollback(rollback) => release::rollback(rollback, output).await,
         Plugin::Promote { name, from, to, registry, signing } => {
             release::promote(&name, &from, &to, (&registry, &signing), output).await

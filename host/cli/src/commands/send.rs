@@ -5,10 +5,9 @@ mod signer;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use towpath_operate::event::{self, Event};
-use towpath_types::envelope::Webhook;
+use towpath_operate::post::{client, deliver};
 
 use crate::args::Send;
 use crate::output::{Exit, Output};
@@ -57,13 +56,6 @@ pub(super) async fn run(args: Send, output: &Output) -> anyhow::Result<Exit> {
     Ok(if refused.is_empty() { Exit::Done } else { Exit::Findings })
 }
 
-/// A client for posting to a local ingest.
-pub(super) fn client() -> anyhow::Result<reqwest::Client> {
-    towpath_runtime::install_crypto();
-    let as_answered = reqwest::redirect::Policy::none();
-    reqwest::Client::builder().redirect(as_answered).build().context("preparing the HTTP client")
-}
-
 /// Posts one event.
 pub(super) async fn post(
     client: &reqwest::Client,
@@ -84,36 +76,4 @@ pub(super) async fn post(
     let text = |key: &str| body.get(key).and_then(|value| value.as_str()).map(str::to_owned);
     let (file, path) = (file.display().to_string(), path.to_owned());
     Ok(Posted { file, path, status: answer.status, message_id: text("id"), group: text("group") })
-}
-
-/// What an ingest answered.
-pub(super) struct Answered {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
-}
-
-/// Sends a webhook to a path of an ingest.
-pub(super) async fn deliver(
-    client: &reqwest::Client,
-    to: &str,
-    path: &str,
-    webhook: Webhook,
-) -> anyhow::Result<Answered> {
-    let url = format!("{}/{path}", to.trim_end_matches('/'));
-    let query = if webhook.query.is_empty() { String::new() } else { format!("?{}", webhook.query) };
-    let mut request = client.request(webhook.method, format!("{url}{query}")).body(webhook.body);
-    for (name, value) in webhook.headers {
-        let name: HeaderName = name.parse().with_context(|| format!("{name:?} is not a header name"))?;
-        request = request.header(name, HeaderValue::from_bytes(&value).context("a header value is invalid")?);
-    }
-    let response = request
-        .send()
-        .await
-        // A secret can be in the query.
-        .map_err(reqwest::Error::without_url)
-        .with_context(|| format!("posting to {url}: is `towpath serve` or `towpath dev` running there?"))?;
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = response.bytes().await.unwrap_or_default().to_vec();
-    Ok(Answered { status, headers, body })
 }

@@ -32,10 +32,10 @@ async fn show(Viewer(session): Viewer, State(console): State<Shared>, Query(from
 
 fn content(recent: &Recent) -> Markup {
     html! {
-        p { "Who redrove, edited or dropped letters, replayed or erased events, or looked at a body. The file audit.jsonl of the store has the whole." }
+        p { "Who redrove, edited or dropped letters, replayed or erased events, moved a channel of a plugin, or looked at a body. The file audit.jsonl of the store has the whole." }
         @if recent.lines.is_empty() { p { "Nothing is recorded here." } } @else {
             table {
-                thead { tr { th { "When" } th { "Who" } th { "What" } th { "Why" } th { "Message" } th { "Group" } } }
+                thead { tr { th { "When" } th { "Who" } th { "What" } th { "Why" } th { "Message or plugin" } th { "Group" } } }
                 tbody { @for line in &recent.lines { (row(line)) } }
             }
         }
@@ -58,6 +58,11 @@ fn row(line: &Line) -> Markup {
             td {
                 @if !id.is_empty() { a href={ "/events/" (super::overview::urlencoded(id)) } { code { (id.get(..8).unwrap_or(id)) } } }
                 @if let Some(letter) = &line.letter { " " (letter.reason) }
+                @if let Some(plugin) = &line.plugin {
+                    a href={ "/plugins/" (super::overview::urlencoded(plugin)) } { (plugin) }
+                    @if let Some(channel) = &line.channel { " " (channel) }
+                    @if let Some(version) = &line.version { ", " (version) }
+                }
             }
             td { @if let Some(group) = &line.group { a href={ "/letters?" (Asked::of_group(group).query()) } { (group) } } }
         }

@@ -14,12 +14,14 @@ const HTMX: &str = r#"{"allowEval":false,"includeIndicatorStyles":false,"selfReq
 const HEADERS: &str = r#"{"x-towpath-console":"1"}"#;
 
 /// The pages in the navigation: path, name, and the key that goes there after `g`.
-const PAGES: [(&str, &str, &str); 6] = [
+const PAGES: [(&str, &str, &str); 8] = [
     ("/", "Overview", "o"),
     ("/groups", "Groups", "g"),
     ("/letters", "Dead letters", "d"),
     ("/refused", "Refused", "r"),
     ("/live", "Live", "l"),
+    ("/plugins", "Plugins", "p"),
+    ("/providers", "Providers", "s"),
     ("/audit", "Audit", "a"),
 ];
 

@@ -11,6 +11,7 @@ use towpath_config::{Config, Secrets};
 use towpath_operate::history::History;
 use towpath_operate::place::{Backend, Found};
 use towpath_operate::queues::{Queues, STORY};
+use towpath_operate::releases::Releases;
 use towpath_operate::story::StoryPlace;
 
 use crate::{Access, Console, Role, Session, router};
@@ -46,16 +47,21 @@ impl Trying {
 
     pub(crate) async fn as_role(role: Role) -> Trying {
         let folder = TempDir::new().expect("a folder");
+        Trying::over(folder, role, CONFIG, Releases::None).await
+    }
+
+    /// A console over a store in this folder.
+    pub(crate) async fn over(folder: TempDir, role: Role, text: &str, releases: Releases) -> Trying {
         let queues = Queues::open(folder.path()).await.expect("a store");
         let file = folder.path().join("towpath.toml");
-        std::fs::write(&file, CONFIG).expect("written");
-        let config = Config::parse(CONFIG, &file, &Secrets::placeholders()).expect("a config");
+        std::fs::write(&file, text).expect("written");
+        let config = Config::parse(text, &file, &Secrets::placeholders()).expect("a config");
         let story =
             StoryPlace { config: file, config_was_named: true, store: None, file: Some(folder.path().join(STORY)) };
         let stop = CancellationToken::new();
         let found = Found::new(Backend::Local(Box::new(queues.clone())), Some(config));
         let history = Some(History::default().into());
-        let console = Console { history, ..Console::new(found, story, stop.clone()) };
+        let console = Console { history, releases, ..Console::new(found, story, stop.clone()) };
         let session = Session { by: "ann".to_owned(), role };
         let router = router(console, Access::by_token("token".to_owned(), session));
         Trying { folder, queues, stop, router }

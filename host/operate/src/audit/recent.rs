@@ -50,6 +50,15 @@ pub struct Line {
     /// The run of a replay.
     #[serde(default)]
     pub run: Option<String>,
+    /// The plugin whose channel was moved.
+    #[serde(default)]
+    pub plugin: Option<String>,
+    /// The channel.
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// The version to which it was moved.
+    #[serde(default)]
+    pub version: Option<String>,
 }
 
 /// What a line says about a letter.

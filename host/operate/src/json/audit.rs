@@ -70,6 +70,13 @@ pub struct Audited<'a> {
     group: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<&'a str>,
+    /// The plugin whose channel was moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
 }
 
 impl Audited<'_> {
@@ -87,6 +94,9 @@ impl Audited<'_> {
             message_id: line.letter.as_ref().map(|letter| letter.id.as_str()).or(line.id.as_deref()),
             group: line.group.as_deref(),
             run: line.run.as_deref(),
+            plugin: line.plugin.as_deref(),
+            channel: line.channel.as_deref(),
+            version: line.version.as_deref(),
         }
     }
 }

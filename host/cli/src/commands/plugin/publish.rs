@@ -7,20 +7,18 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use towpath_compose::{engine, pointers};
-use towpath_config::plugin::Code;
-use towpath_config::registry::{PublicKey, Reference, is_name};
+use towpath_config::registry::PublicKey;
 use towpath_config::{RegistryConfig, RegistryUrl, Secrets, env};
 use towpath_files::private;
 use towpath_files::regular::{self, MAX_KEY};
-use towpath_operate::config;
-use towpath_operate::known::Known;
+use towpath_operate::releases::{check_name, check_plugin, floors};
+use towpath_operate::{config, json};
 use towpath_plugin::{CONTRACT, Plugin, can_compile_for, precompile};
-use towpath_registry::{Built, Chosen, Move, PublishError, Registry, Release, SigningKey, TARGETS};
+use towpath_registry::{Built, Move, PublishError, Registry, Release, SigningKey, TARGETS};
 use towpath_types::artifacts::MAX_COMPONENT;
 use towpath_types::clock::Clock;
 
 use super::check::check;
-use super::shown::ReleaseShown;
 use super::{build_if_stale, check_folder, component, is_plugin, load};
 use crate::args::{ConfigFile, PluginPublish, RegistryPlace, Signing};
 use crate::case;
@@ -30,7 +28,7 @@ use crate::output::{Broken, Exit, Output};
 #[derive(Serialize)]
 struct Published<'a> {
     #[serde(flatten)]
-    release: ReleaseShown<'a>,
+    release: json::Release<'a>,
     channel: &'a str,
     signed: bool,
 }
@@ -78,7 +76,7 @@ pub(super) async fn run(args: PluginPublish, output: &Output) -> anyhow::Result<
         return refused(error, output);
     }
     if output.is_json() {
-        output.json(&Published { release: ReleaseShown::of(&release), channel: &args.channel, signed });
+        output.json(&Published { release: json::Release::of(&release), channel: &args.channel, signed });
     }
     let Release { name, version, wasm_sha256, .. } = &release;
     output.say("");
@@ -104,11 +102,7 @@ async fn place(to: Option<RegistryUrl>, option: &str, args: &ConfigFile) -> anyh
     } else {
         None
     };
-    let floors = config.iter().flat_map(|config| config.plugins.values()).filter_map(|plugin| match &plugin.code {
-        Code::Registry(reference) => Some((reference.name.clone(), plugin.min_sequence)),
-        Code::Path(_) => None,
-    });
-    let floors = floors.collect();
+    let floors = config.as_ref().map(floors).unwrap_or_default();
     let targets = config.as_ref().map(|config| config.targets.keys().cloned().collect());
     let of_config = config.and_then(|config| config.registry);
     match (to, of_config) {
@@ -138,8 +132,7 @@ pub(super) fn signing(registry: Registry, args: &Signing) -> anyhow::Result<(Reg
 pub(super) async fn registry_of(name: &str, args: &RegistryPlace) -> anyhow::Result<Registry> {
     check_name("plugin", name)?;
     let registry = open(place(args.registry.clone(), "--registry", &args.config).await?).await?;
-    let known = Known::new("plugin", registry.plugins().await?);
-    known.check(name).with_context(|| format!("looking for it in the registry {}", registry.place()))?;
+    check_plugin(&registry, name).await?;
     Ok(registry)
 }
 
@@ -165,14 +158,6 @@ fn folder(plugin: &Path) -> anyhow::Result<PathBuf> {
     }
     check_folder(plugin)?;
     Ok(plugin.to_owned())
-}
-
-pub(super) fn check_name(what: &str, name: &str) -> anyhow::Result<()> {
-    if is_name(name) {
-        Ok(())
-    } else {
-        bail!("{name:?} is not a valid {what} name in a registry: use letters, digits, -, _, . and +")
-    }
 }
 
 fn compile(plugin: &Plugin, folder: &Path, output: &Output) -> anyhow::Result<Built> {
@@ -227,19 +212,4 @@ pub(super) fn keygen(file: &Path, output: &Output) -> anyhow::Result<Exit> {
     output.say("[registry]");
     output.say(format!("public_key = \"{public}\""));
     Ok(Exit::Done)
-}
-
-/// A move of a pointer, by this user and now.
-pub(super) fn made(how: &'static str) -> impl Fn(&str) -> Move {
-    let by = env::user().unwrap_or_default();
-    let at = Clock::wall().now();
-    move |version| Move { version: version.to_owned(), how: how.to_owned(), at, by: by.clone() }
-}
-
-/// The release that a channel or version of a plugin means now.
-pub(super) async fn chosen(registry: &Registry, name: &str, tag: &str) -> anyhow::Result<Chosen> {
-    check_name("plugin", name)?;
-    check_name("version", tag)?;
-    let found = registry.resolve(&Reference::new(name, tag), 0).await?;
-    found.into_iter().next().with_context(|| format!("{name} has no {tag}"))
 }

@@ -1,84 +1,23 @@
 //! Lists released versions and moves channels: `plugin versions`, `rollback`, `promote`, `pin` and `sign-pointer`.
 
-use serde::Serialize;
-use towpath_registry::{Channel, Pointer, RegistryError, Release};
+use towpath_config::env;
+use towpath_operate::json;
+use towpath_operate::releases::{self, Order, Side, Version, Versions, check_name};
+use towpath_registry::{Move, Pointer, PublishError};
+use towpath_types::clock::Clock;
 
-use super::publish::{check_name, chosen, made, refused, registry_of, signing};
-use super::shown::{PointerShown, ReleaseShown};
+use super::publish::{refused, registry_of, signing};
 use crate::args::{PluginPin, PluginRollback, PluginSignPointer, RegistryPlace, Signing};
 use crate::output::{Exit, Output};
 
-/// One version.
-struct Row {
-    version: String,
-    channels: Vec<String>,
-    release: Option<Release>,
-    /// Why hosts do not load it.
-    problem: Option<String>,
-}
-
-/// A version as `--json` prints it.
-#[derive(Serialize)]
-struct Version<'a> {
-    version: &'a str,
-    channels: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    release: Option<ReleaseShown<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<&'a str>,
-}
-
-impl Version<'_> {
-    fn of(row: &Row) -> Version<'_> {
-        Version {
-            version: &row.version,
-            channels: &row.channels,
-            release: row.release.as_ref().map(ReleaseShown::of),
-            problem: row.problem.as_deref(),
-        }
-    }
-}
-
 pub(super) async fn versions(name: &str, place: &RegistryPlace, output: &Output) -> anyhow::Result<Exit> {
     let registry = registry_of(name, place).await?;
-    let channels = registry.channels(name).await?;
-    let label = |channel: &Channel| {
-        let pinned = if channel.pointer.as_ref().is_some_and(|pointer| pointer.pinned) { " (pinned)" } else { "" };
-        let unfollowed = match &channel.problem {
-            None => "",
-            Some(RegistryError::Older { .. }) => " (older)",
-            Some(_) => " (not signed)",
-        };
-        format!("{}{pinned}{unfollowed}", channel.name)
-    };
-    let is_at = |channel: &&Channel, version: &str| {
-        channel.pointer.as_ref().is_some_and(|pointer| pointer.current.version == version)
-    };
-    let at = |version: &str| channels.iter().filter(|channel| is_at(channel, version)).map(label).collect();
-    let unreadable = channels.iter().filter(|channel| channel.pointer.is_none()).map(|channel| Row {
-        version: "-".to_owned(),
-        channels: vec![channel.name.clone()],
-        release: None,
-        problem: channel.problem.as_ref().map(ToString::to_string),
-    });
-    let rows: Vec<Row> = registry
-        .versions(name)
-        .await?
-        .into_iter()
-        .map(|(version, release)| {
-            let channels = at(&version);
-            match release {
-                Ok(release) => Row { version, channels, release: Some(release), problem: None },
-                Err(error) => Row { version, channels, release: None, problem: Some(error.to_string()) },
-            }
-        })
-        .chain(unreadable)
-        .collect();
+    let Versions { rows, channels } = Versions::of(&registry, name).await?;
     let unfollowed = channels.iter().filter_map(|channel| channel.problem.as_ref());
     let broken = rows.iter().any(|row| row.problem.is_some() && !row.channels.is_empty());
     let broken = broken || unfollowed.clone().next().is_some();
     if output.is_json() {
-        output.json(&rows.iter().map(Version::of).collect::<Vec<_>>());
+        output.json(&rows.iter().map(json::Version::of).collect::<Vec<_>>());
     } else {
         let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
         output.table(&["VERSION", "CHANNELS", "PUBLISHED", "BY", "CASES", "COMMIT", "SHA256"], &cells);
@@ -87,7 +26,42 @@ pub(super) async fn versions(name: &str, place: &RegistryPlace, output: &Output)
     Ok(if broken { Exit::Findings } else { Exit::Done })
 }
 
-fn cells(row: &Row) -> Vec<String> {
+/// What differs between two releases.
+pub(super) async fn compare(
+    name: &str,
+    (old, new): (&str, &str),
+    place: &RegistryPlace,
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    let registry = registry_of(name, place).await?;
+    let compared = releases::compare(&registry, name, old, new).await?;
+    let facts = |side: &Side| {
+        let Side { release, bytes, imports, exports } = side;
+        let mut lines = vec![
+            format!("version {}", release.version),
+            format!("contract {}", release.contract),
+            format!("cases {}", release.cases),
+            format!("commit {}", release.commit.as_deref().unwrap_or("-")),
+            format!("sha256 {}", release.wasm_sha256),
+            format!("bytes {bytes}"),
+        ];
+        lines.extend(release.description.targets.iter().map(|target| format!("target {target}")));
+        lines.extend(imports.iter().map(|import| format!("import {import}")));
+        lines.extend(exports.iter().map(|export| format!("export {export}")));
+        lines.join("\n") + "\n"
+    };
+    let is_same = compared.old.release.version == compared.new.release.version;
+    if output.is_json() {
+        output.json(&json::ReleaseDifference::of(&compared));
+    } else if is_same {
+        output.line(format!("both are {}", compared.old.release.version));
+    } else {
+        output.diff(&facts(&compared.old), &facts(&compared.new));
+    }
+    Ok(if is_same { Exit::Done } else { Exit::Findings })
+}
+
+fn cells(row: &Version) -> Vec<String> {
     let start = |text: &str| text.get(..12).unwrap_or(text).to_owned();
     let channels = row.channels.join(", ");
     match (&row.release, &row.problem) {
@@ -110,56 +84,51 @@ fn cells(row: &Row) -> Vec<String> {
 }
 
 pub(super) async fn rollback(args: PluginRollback, output: &Output) -> anyhow::Result<Exit> {
-    check_name("channel", &args.at.channel)?;
-    let (registry, _) = signing(registry_of(&args.name, &args.at.registry).await?, &args.at.signing)?;
-    let moved = registry.roll_back(&args.name, &args.at.channel, args.to.as_deref(), made("rollback")).await;
-    match moved {
-        Ok(pointer) => Ok(told(&args.name, &args.at.channel, &pointer, output)),
-        Err(error) => refused(error, output),
-    }
+    let order = Order::RollBack { channel: args.at.channel, to: args.to };
+    moved(&args.name, &order, (&args.at.registry, &args.at.signing), output).await
 }
 
 pub(super) async fn promote(
     name: &str,
     from: &str,
     to: &str,
-    (place, key): (&RegistryPlace, &Signing),
+    place: (&RegistryPlace, &Signing),
     output: &Output,
 ) -> anyhow::Result<Exit> {
-    check_name("channel", to)?;
-    let (registry, _) = signing(registry_of(name, place).await?, key)?;
-    let seen = registry.look(name, to).await?;
-    let chosen = chosen(&registry, name, from).await?;
-    // A release that hosts would not load is not promoted.
-    registry.release(name, &chosen).await?;
-    let made = made("promote")(&chosen.version);
-    match registry.advance(name, to, seen, chosen, made).await {
-        Ok(pointer) => Ok(told(name, to, &pointer, output)),
-        Err(error) => refused(error, output),
-    }
+    moved(name, &Order::Promote { from: from.to_owned(), to: to.to_owned() }, place, output).await
 }
 
 pub(super) async fn pin(args: PluginPin, output: &Output) -> anyhow::Result<Exit> {
-    check_name("channel", &args.at.channel)?;
-    let (registry, _) = signing(registry_of(&args.name, &args.at.registry).await?, &args.at.signing)?;
-    let to = match &args.to {
-        Some(version) => Some(chosen(&registry, &args.name, version).await?),
-        None => None,
-    };
-    if let Some(to) = &to {
-        registry.release(&args.name, to).await?;
-    }
-    let how = if args.off { "unpin" } else { "pin" };
-    match registry.pin(&args.name, &args.at.channel, to, !args.off, made(how)).await {
-        Ok(pointer) => Ok(told(&args.name, &args.at.channel, &pointer, output)),
-        Err(error) => refused(error, output),
+    let PluginPin { name, to, off, at } = args;
+    let channel = at.channel;
+    let order = if off { Order::Unpin { channel } } else { Order::Pin { channel, to } };
+    moved(&name, &order, (&at.registry, &at.signing), output).await
+}
+
+async fn moved(
+    name: &str,
+    order: &Order,
+    (place, key): (&RegistryPlace, &Signing),
+    output: &Output,
+) -> anyhow::Result<Exit> {
+    check_name("channel", order.channel())?;
+    let (registry, _) = signing(registry_of(name, place).await?, key)?;
+    match order.apply(&registry, name, &env::user().unwrap_or_default()).await {
+        Ok(pointer) => Ok(told(name, order.channel(), &pointer, output)),
+        Err(error) => match error.downcast::<PublishError>() {
+            Ok(error) => refused(error, output),
+            Err(error) => Err(error),
+        },
     }
 }
 
 pub(super) async fn sign_pointer(args: PluginSignPointer, output: &Output) -> anyhow::Result<Exit> {
     check_name("channel", &args.at.channel)?;
     let (registry, _) = signing(registry_of(&args.name, &args.at.registry).await?, &args.at.signing)?;
-    match registry.sign_pointer(&args.name, &args.at.channel, made("sign")).await {
+    let by = env::user().unwrap_or_default();
+    let at = Clock::wall().now();
+    let made = |version: &str| Move { version: version.to_owned(), how: "sign".to_owned(), at, by: by.clone() };
+    match registry.sign_pointer(&args.name, &args.at.channel, made).await {
         Ok(pointer) => {
             let previous: Vec<&str> = pointer.previous.iter().rev().map(|chosen| chosen.version.as_str()).collect();
             if !previous.is_empty() {
@@ -173,7 +142,7 @@ pub(super) async fn sign_pointer(args: PluginSignPointer, output: &Output) -> an
 
 fn told(name: &str, channel: &str, pointer: &Pointer, output: &Output) -> Exit {
     if output.is_json() {
-        output.json(&PointerShown::of(pointer));
+        output.json(&json::Pointer::of(pointer));
         return Exit::Done;
     }
     let pinned = if pointer.pinned { ", pinned" } else { "" };

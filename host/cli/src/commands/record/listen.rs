@@ -157,7 +157,7 @@ impl Front {
 
 impl Onward {
     fn to(base: &str) -> anyhow::Result<Onward> {
-        let client = crate::commands::send::client()?;
+        let client = towpath_operate::post::client()?;
         Ok(Onward { client, base: base.trim_end_matches('/').to_owned() })
     }
 
