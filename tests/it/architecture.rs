@@ -10,7 +10,7 @@ use std::process::Command;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Every room, and the rooms that it may use.
-const ARROWS: [(&str, &[&str]); 28] = [
+const ARROWS: [(&str, &[&str]); 29] = [
     ("types", &[]),
     ("files", &[]),
     ("runtime", &["types"]),
@@ -37,6 +37,7 @@ const ARROWS: [(&str, &[&str]); 28] = [
     ("telemetry", &["types", "files", "config", "metrics", "runtime"]),
     ("operate", LIBRARIES),
     ("console", &["types", "operate"]),
+    ("mcp", &["types", "operate"]),
     ("compose", COMPOSE),
     ("cli", &BINARY),
     ("lambda", &BINARY),
@@ -45,7 +46,7 @@ const ARROWS: [(&str, &[&str]); 28] = [
 ];
 
 /// What a program may use.
-const BINARY: [&str; 25] = [
+const BINARY: [&str; 26] = [
     "types",
     "files",
     "runtime",
@@ -70,17 +71,18 @@ const BINARY: [&str; 25] = [
     "operate",
     "console",
     "compose",
+    "mcp",
     "proof",
 ];
 
 /// A host looks after its store as an operator does.
 const COMPOSE: &[&str] = {
-    let [rooms @ .., _compose, _proof] = &BINARY;
+    let [rooms @ .., _compose, _mcp, _proof] = &BINARY;
     rooms
 };
 
 const LIBRARIES: &[&str] = {
-    let [rooms @ .., _operate, _console, _compose, _proof] = &BINARY;
+    let [rooms @ .., _operate, _console, _compose, _mcp, _proof] = &BINARY;
     rooms
 };
 

@@ -13,6 +13,7 @@ mod function;
 mod groups;
 mod init;
 mod letters;
+mod mcp;
 mod on_s3;
 mod operate;
 mod private;

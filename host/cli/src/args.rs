@@ -14,6 +14,7 @@ mod dlq;
 mod erase;
 mod group;
 mod init;
+mod mcp;
 mod names;
 mod operate;
 mod plugin;
@@ -30,6 +31,7 @@ pub use dlq::{Dlq, DlqDiff, DlqDrop, DlqEdit, DlqList, DlqRedrive, Filter, Lette
 pub use erase::Erase;
 pub use group::{Group, GroupAct, GroupList};
 pub use init::Init;
+pub use mcp::Mcp;
 pub use names::Names;
 pub use operate::{Deploy, Hold, Pause, Poll, QueuePlace, Resume, Status};
 pub use plugin::{
@@ -107,6 +109,8 @@ pub enum Command {
     Status(Status),
     /// Look at events, groups and dead letters in a browser, and act on them
     Console(Console),
+    /// Let an assistant look at events, groups and dead letters, and propose what to do
+    Mcp(Mcp),
     /// Post recorded events to an ingest
     Send(Send),
     /// Save messages as cases of a plugin, without personal data

@@ -14,6 +14,7 @@ mod erase;
 mod group;
 mod hold;
 mod init;
+mod mcp;
 pub(crate) mod plugin;
 mod poll;
 mod provider;
@@ -57,6 +58,7 @@ pub async fn run(args: Args, output: &Output, telemetry: Arc<Telemetry>) -> anyh
         Command::Deploy(_) => anyhow::bail!(WithoutAws),
         Command::Status(status) => status::run(status, output).await,
         Command::Console(console) => console::run(console, output).await,
+        Command::Mcp(mcp) => mcp::run(mcp).await,
         Command::Send(send) => send::run(send, output).await,
         Command::Record(record) => record::run(record, output).await,
         Command::Plugin(plugin) => plugin::run(plugin, output).await,

@@ -102,6 +102,20 @@ impl QueuePlace {
         towpath_operate::place::QueuePlace { config, config_was_named, store, queue_url }
     }
 
+    /// The same place from any folder: its paths are absolute.
+    pub fn from_anywhere(&self) -> std::io::Result<QueuePlace> {
+        let file = self.config.file();
+        let is_local = !file.to_string_lossy().contains("://");
+        let config = match &self.config.config {
+            Some(_) if !is_local => Some(file),
+            // A default that is not there is not used either.
+            None if !file.exists() => None,
+            _ => Some(std::path::absolute(file)?),
+        };
+        let store = self.store.as_ref().map(std::path::absolute).transpose()?;
+        Ok(QueuePlace { config: ConfigFile { config }, store, queue_url: self.queue_url.clone() })
+    }
+
     /// The options that name it, each with a space before it, for a command that a message shows.
     pub fn options(&self) -> String {
         let config =

@@ -71,12 +71,12 @@ fn say(opened: &Opened, output: &Output) {
 }
 
 /// What the config says of the console.
-fn of(shown: &Shown) -> ConsoleConfig {
+pub(super) fn of(shown: &Shown) -> ConsoleConfig {
     shown.found.config.as_ref().and_then(|config| config.console.clone()).unwrap_or_default()
 }
 
 /// Queues, story and archive of a place, with connections of their own.
-async fn shown(place: &QueuePlace) -> anyhow::Result<Shown> {
+pub(super) async fn shown(place: &QueuePlace) -> anyhow::Result<Shown> {
     let found = Found::find(place).await?;
     let QueuePlace { config, config_was_named, store, .. } = place.clone();
     let folder = store.as_ref().map(|store| store.join("archive")).filter(|folder| folder.is_dir());

@@ -88,6 +88,20 @@ impl Action {
         [Action::Retry, Action::DeadLetter, Action::Park].into_iter().find(|action| action.as_str() == name)
     }
 
+    /// Fails if it may not be done to this group now.
+    pub fn check(self, found: &Found, group: &Group) -> Result<(), GroupError> {
+        let name = || group.head.group.clone();
+        if group.head.standing == towpath_local::Standing::InFlight {
+            return Err(GroupError::Busy(name()));
+        }
+        match group.on_dead_letter {
+            _ if self != Action::Park => Ok(()),
+            Some(OnDeadLetter::Park) => Ok(()),
+            None if found.config.is_none() => Err(GroupError::NoConfig(name())),
+            _ => Err(GroupError::DoesNotPark(name())),
+        }
+    }
+
     /// What it does, and what happens to those behind the head.
     pub fn consequence(self, group: &Group) -> String {
         let behind = events(group.head.behind);
@@ -133,7 +147,7 @@ pub struct Done {
 
 /// Retries the head of a group now. With `head` only if the head is still this message.
 pub async fn retry(found: &Found, group: &GroupId, head: Option<&MessageId>, note: &str) -> anyhow::Result<Done> {
-    let (queues, before) = begin(found, group, head, note).await?;
+    let (queues, before) = begin(found, Action::Retry, group, head, note).await?;
     Audit::of(found).retried(note, &before.head.id, group)?;
     let mut messages = 0;
     let ended = match queues.events.hasten(group, &before.head.id).await {
@@ -150,7 +164,7 @@ pub async fn retry(found: &Found, group: &GroupId, head: Option<&MessageId>, not
 
 /// Moves the head of a group to the dead-letter queue. With `head` only if the head is still this message.
 pub async fn dead_letter(found: &Found, group: &GroupId, head: Option<&MessageId>, note: &str) -> anyhow::Result<Done> {
-    let (queues, before) = begin(found, group, head, note).await?;
+    let (queues, before) = begin(found, Action::DeadLetter, group, head, note).await?;
     let undertaker = Undertaker::of(found, queues, &before, note).await?;
     undertaker.audit(found, Action::DeadLetter, note, &before)?;
     let which = Which::Head(before.head.id.clone());
@@ -170,12 +184,7 @@ pub async fn dead_letter(found: &Found, group: &GroupId, head: Option<&MessageId
 /// Moves a whole group to the dead-letter queue, in order. With `head` only if the head is still this message. Its route must park, so that nothing that
 /// arrives meanwhile, or is left by a crash between two steps, is delivered before those that were moved: hosts park it.
 pub async fn park(found: &Found, group: &GroupId, head: Option<&MessageId>, note: &str) -> anyhow::Result<Done> {
-    let (queues, before) = begin(found, group, head, note).await?;
-    match before.on_dead_letter {
-        Some(OnDeadLetter::Park) => {}
-        None if found.config.is_none() => return Err(GroupError::NoConfig(group.clone()).into()),
-        _ => return Err(GroupError::DoesNotPark(group.clone()).into()),
-    }
+    let (queues, before) = begin(found, Action::Park, group, head, note).await?;
     let undertaker = Undertaker::of(found, queues, &before, note).await?;
     undertaker.audit(found, Action::Park, note, &before)?;
     let mut messages = 0;
@@ -211,6 +220,7 @@ pub(super) fn end(
 
 pub(super) async fn begin<'a>(
     found: &'a Found,
+    action: Action,
     group: &GroupId,
     head: Option<&MessageId>,
     note: &str,
@@ -223,9 +233,7 @@ pub(super) async fn begin<'a>(
     if let Some(head) = head.filter(|head| **head != before.head.id && **head != before.message_id()) {
         return Err(GroupError::Changed { group: group.clone(), head: head.clone() }.into());
     }
-    if before.head.standing == towpath_local::Standing::InFlight {
-        return Err(GroupError::Busy(group.clone()).into());
-    }
+    action.check(found, &before)?;
     Ok((queues, before))
 }
 

@@ -235,7 +235,7 @@ async fn the_audit_says_that_nothing_was_done_if_the_group_became_busy() {
     let setup = setup().await;
     setup.send("parks/1", &["1", "2"]).await;
     let group = GroupId::from("parks/1");
-    let (queues, before) = act::begin(&setup.found, &group, None, "stop").await.expect("it may be done");
+    let (queues, before) = act::begin(&setup.found, Action::Park, &group, None, "stop").await.expect("it may be done");
     let undertaker = act::Undertaker::of(&setup.found, queues, &before, "stop").await.expect("keys");
     setup.queues().events.receive(Receive { max: 1, ..Receive::default() }).await.expect("receive");
     let mut messages = 0;
