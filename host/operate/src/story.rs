@@ -15,7 +15,7 @@ pub use about::{About, MOST_LINES, about};
 pub use filter::Filter;
 pub use follow::FollowedFile;
 pub use last::{MOST_READ, last_passes};
-pub use source::{Source, StoryError, StoryPlace};
+pub use source::{LogGroups, Source, StoryError, StoryPlace};
 
 /// Events that repeat what the line of a pass says, for those who read the whole log.
 const REPEATS: [&str; 3] = ["message-retried", "message-skipped", "message-delivered"];

@@ -50,8 +50,13 @@ impl Trying {
         let file = folder.path().join("towpath.toml");
         std::fs::write(&file, CONFIG).expect("written");
         let config = Config::parse(CONFIG, &file, &Secrets::placeholders()).expect("a config");
-        let story =
-            StoryPlace { config: file, config_was_named: true, store: None, file: Some(folder.path().join(STORY)) };
+        let story = StoryPlace {
+            config: file,
+            config_was_named: true,
+            store: None,
+            file: Some(folder.path().join(STORY)),
+            logs: None,
+        };
         let stop = CancellationToken::new();
         let found = Found::new(Backend::Local(Box::new(queues.clone())), Some(config));
         let history = Some(History::default().into());

@@ -38,7 +38,7 @@ impl Setup {
         let config = Config::parse(CONFIG, Path::new("towpath.toml"), &Secrets::placeholders()).expect("config");
         let found = Found { by: "ada".to_owned(), ..Found::new(Backend::Local(Box::new(queues)), Some(config)) };
         let store = Some(folder.path().to_owned());
-        let story = StoryPlace { config: "none".into(), config_was_named: false, store, file: None };
+        let story = StoryPlace { config: "none".into(), config_was_named: false, store, file: None, logs: None };
         let archive =
             FoundArchive { archive: Archive::Folder(Folder::new(folder.path().join("archive"))), config: None };
         Setup { folder, found, story, archive }
