@@ -33,7 +33,13 @@ async fn main() -> anyhow::Result<()> {
     std::fs::write(&file, CONFIG)?;
     tell(folder.path())?;
     let config = Config::parse(CONFIG, &file, &Secrets::placeholders())?;
-    let story = StoryPlace { config: file, config_was_named: true, store: None, file: Some(folder.path().join(STORY)) };
+    let story = StoryPlace {
+        config: file,
+        config_was_named: true,
+        store: None,
+        file: Some(folder.path().join(STORY)),
+        logs: None,
+    };
     let stop = CancellationToken::new();
     let history = Arc::new(History::default());
     let found = Found::new(Backend::Local(Box::new(queues)), Some(config));

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 use towpath_files::lock::lock_if_supported;
 use towpath_files::private;
 use towpath_types::clock::{Clock, Timestamp};
@@ -189,14 +190,19 @@ impl Audit {
     }
 
     /// Locks the audit for a process that copies a letter of a local store into it, until the file is closed. Under the lock it checks that
-    /// the letter still exists: an erasure may just have deleted it. `None` on a file system without locks. Blocks.
-    pub fn alone(&self) -> anyhow::Result<Option<File>> {
+    /// the letter still exists: an erasure may just have deleted it. `None` on a file system without locks. Waits outside the runtime's threads: another
+    /// process may hold the lock for a minute.
+    pub async fn alone(&self) -> anyhow::Result<Option<File>> {
         let path = self.file.with_extension("lock");
-        let lock = || {
-            private::make_folder(path.parent().unwrap_or(Path::new(".")))?;
-            lock_if_supported(&path, PATIENCE)
+        let lock = {
+            let path = path.clone();
+            move || {
+                private::make_folder(path.parent().unwrap_or(Path::new(".")))?;
+                lock_if_supported(&path, PATIENCE)
+            }
         };
-        lock().with_context(|| format!("locking {}", path.display()))
+        let locking = || format!("locking {}", path.display());
+        spawn_blocking(lock).await.with_context(locking)?.with_context(locking)
     }
 
     /// Writes an entry. The caller must not act if this fails.
@@ -387,5 +393,19 @@ mod tests {
         assert_eq!(fields, ["ada", "look", "m-1", "crm/<1>\n"]);
         assert!(line["at"].is_number() || line["at"].is_string(), "{line}");
         assert!(audit.read().expect("read").is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_audit_lets_the_runtime_go_on() {
+        let folder = tempfile::TempDir::new().expect("folder");
+        let audit = Audit::in_folder(folder.path());
+        let held = audit.alone().await.expect("no error").expect("a lock");
+        // This runtime has one thread: only if that goes on is the lock released.
+        let release = async {
+            tokio::task::yield_now().await;
+            drop(held);
+        };
+        let (locked, ()) = tokio::join!(audit.alone(), release);
+        assert!(locked.expect("no error").is_some());
     }
 }

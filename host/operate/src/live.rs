@@ -13,7 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::story::{Entry, Filter, FollowedFile, Source, StoryPlace};
+use crate::aws;
+use crate::story::{Entry, Filter, FollowedFile, LogGroups, Source, StoryPlace};
+use crate::tail::{BEFORE, LOOK_AT_CLOUDWATCH};
 pub use ring::Position;
 use ring::Ring;
 pub use watcher::{Update, Watcher};
@@ -71,8 +73,14 @@ impl Live {
         Ok(Watcher::new(Arc::clone(&self.ring), seat, self.stop.clone(), filter, lines, after))
     }
 
-    /// The last lines that a filter selects, oldest first, of the last 8 MiB. Fails if the filter names what neither the config nor those lines know.
+    /// The last lines that a filter selects, oldest first, of the last 8 MiB, or of the last ten minutes of log groups. Fails if the filter names what
+    /// neither the config nor those lines know; log groups belong to no config.
     pub async fn recent(&self, filter: &Filter, lines: usize) -> anyhow::Result<Vec<Entry>> {
+        if let Some(LogGroups { names, .. }) = &self.place.logs {
+            let mut entries = aws::Logs::of(names.clone(), BEFORE).await?.of_hosts().await?;
+            entries.retain(|entry| filter.wants(entry));
+            return Ok(entries.split_off(entries.len().saturating_sub(lines)));
+        }
         let Source { file, config } = Source::of(&self.place).await?;
         let read = move || FollowedFile::open(&file)?.last(SEARCH);
         let mut entries: Vec<Entry> =
@@ -115,8 +123,30 @@ async fn read(place: StoryPlace, ring: Arc<Ring>, seats: Arc<Semaphore>, wanted:
     }
 }
 
-/// Follows the file until nobody has watched for a while.
+/// Follows the story until nobody has watched for a while.
 async fn follow(place: &StoryPlace, ring: &Ring, seats: &Semaphore) -> anyhow::Result<()> {
+    match &place.logs {
+        Some(LogGroups { names, .. }) => follow_logs(names.clone(), ring, seats).await,
+        None => follow_file(place, ring, seats).await,
+    }
+}
+
+async fn follow_logs(groups: Vec<String>, ring: &Ring, seats: &Semaphore) -> anyhow::Result<()> {
+    let mut logs = aws::Logs::of(groups, BEFORE).await?;
+    let shared = |entries: Vec<Entry>| entries.into_iter().map(Arc::new).collect();
+    ring.begin(shared(logs.of_hosts().await?));
+    let mut watched = Instant::now();
+    while watched.elapsed() < LINGER {
+        sleep(LOOK_AT_CLOUDWATCH).await;
+        ring.add(shared(logs.of_hosts().await?));
+        if !is_idle(seats) {
+            watched = Instant::now();
+        }
+    }
+    Ok(())
+}
+
+async fn follow_file(place: &StoryPlace, ring: &Ring, seats: &Semaphore) -> anyhow::Result<()> {
     let path = Source::of(place).await?.file;
     let open = move || {
         let mut file = FollowedFile::open(&path)?;

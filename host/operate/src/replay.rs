@@ -4,6 +4,7 @@ pub mod compare;
 mod conditions;
 mod error;
 mod keys;
+pub mod last;
 mod places;
 mod plan;
 mod position;

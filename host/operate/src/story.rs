@@ -17,7 +17,7 @@ pub use filter::Filter;
 pub use follow::FollowedFile;
 pub use last::{MOST_READ, last_passes};
 pub use passes::{Passes, passes};
-pub use source::{Source, StoryError, StoryPlace};
+pub use source::{LogGroups, Source, StoryError, StoryPlace};
 
 /// Events that repeat what the line of a pass says, for those who read the whole log.
 const REPEATS: [&str; 3] = ["message-retried", "message-skipped", "message-delivered"];

@@ -11,10 +11,10 @@ use crate::story::{Entry, Filter, FollowedFile, Source};
 
 /// How often to check a file, and CloudWatch, which costs money per request.
 const LOOK: Duration = Duration::from_millis(200);
-const LOOK_AT_CLOUDWATCH: Duration = Duration::from_secs(3);
+pub(crate) const LOOK_AT_CLOUDWATCH: Duration = Duration::from_secs(3);
 
 /// How far back to search CloudWatch for the last lines.
-const BEFORE: Duration = Duration::from_secs(600);
+pub(crate) const BEFORE: Duration = Duration::from_secs(600);
 
 /// What a follower reports.
 #[derive(Debug)]

@@ -15,10 +15,11 @@ use towpath_types::dead_letter::DeadLetter;
 use towpath_types::queue::{GroupId, MessageId};
 
 use crate::archive::FoundArchive;
+use crate::aws;
 use crate::letters::Letter;
 use crate::place::{Backend, Found};
 use crate::queues::STORY;
-use crate::story::{Entry, StoryPlace, about, from_storage};
+use crate::story::{About, Entry, LogGroups, MOST_LINES, StoryPlace, about, from_storage};
 
 pub use again::{Again, compute_again};
 pub use content::{Content, Origin};
@@ -36,7 +37,7 @@ const CLOCKS: Duration = Duration::from_secs(3600);
 pub struct Sources<'a> {
     /// The queues, and the config.
     pub found: &'a Found,
-    /// The story, if it is not that of a local store.
+    /// The story, if it is not that of a local store: a file, or log groups of CloudWatch.
     pub story: &'a StoryPlace,
     /// The archive.
     pub archive: Option<&'a FoundArchive>,
@@ -194,31 +195,66 @@ impl Told {
 /// Reads the story. A line names the event by its id in the queue, and by its `webhook-id` where that differs: then a second search by that finds what
 /// happened before a redrive.
 async fn told(sources: Sources<'_>, id: &str) -> anyhow::Result<Told> {
-    let Some(file) = story(sources) else { return Ok(Told { entries: Vec::new(), is_cut: false }) };
-    let asked = id.to_owned();
-    let read = move || {
-        let found = about(&file, &asked)?;
-        let firsts: Vec<String> = {
-            let mut firsts: Vec<String> = found.entries.iter().map(|entry| entry.first_id().to_owned()).collect();
-            firsts.sort();
-            firsts.dedup();
-            firsts
-        };
-        let found = match &firsts[..] {
-            [first] if !first.is_empty() && !found.is_cut => {
-                let more = about(&file, first)?;
-                if more.entries.len() >= found.entries.len() { more } else { found }
-            }
-            _ => found,
-        };
-        Ok::<_, std::io::Error>((found, firsts))
+    let (found, firsts) = match (&sources.story.logs, story(sources)) {
+        (Some(logs), _) => told_in_logs(logs, id).await?,
+        (None, Some(file)) => told_in_file(file, id.to_owned()).await?,
+        (None, None) => (About::default(), Vec::new()),
     };
-    let (found, firsts) =
-        tokio::task::spawn_blocking(read).await.context("reading the story")?.context("reading the story")?;
     if firsts.len() > 1 {
         bail!(Several { asked: id.to_owned(), names: firsts });
     }
     Ok(Told { entries: from_storage(found.entries), is_cut: found.is_cut })
+}
+
+async fn told_in_file(file: PathBuf, asked: String) -> anyhow::Result<(About, Vec<String>)> {
+    let read = move || {
+        let found = about(&file, &asked)?;
+        let firsts = firsts(&found);
+        let more = match by_first(&found, &firsts) {
+            Some(first) => Some(about(&file, first)?),
+            None => None,
+        };
+        Ok::<_, std::io::Error>((fuller(found, more), firsts))
+    };
+    tokio::task::spawn_blocking(read).await.context("reading the story")?.context("reading the story")
+}
+
+async fn told_in_logs(logs: &LogGroups, asked: &str) -> anyhow::Result<(About, Vec<String>)> {
+    let found = about_in_logs(logs, asked).await?;
+    let firsts = firsts(&found);
+    let more = match by_first(&found, &firsts) {
+        Some(first) if first != asked => Some(about_in_logs(logs, first).await?),
+        _ => None,
+    };
+    Ok((fuller(found, more), firsts))
+}
+
+async fn about_in_logs(logs: &LogGroups, id: &str) -> anyhow::Result<About> {
+    let mut entries = aws::Logs::of(logs.names.clone(), logs.back).await?.about(id).await?;
+    // The pattern of CloudWatch has fewer characters than ids may have.
+    entries.retain(|entry| entry.is_about(id));
+    let over = entries.len().saturating_sub(MOST_LINES);
+    Ok(About { entries: entries.split_off(over), is_cut: over > 0 })
+}
+
+/// The first ids that these lines have.
+fn firsts(found: &About) -> Vec<String> {
+    let mut firsts: Vec<String> = found.entries.iter().map(|entry| entry.first_id().to_owned()).collect();
+    firsts.sort();
+    firsts.dedup();
+    firsts
+}
+
+/// The id for a second search, if all lines are about one event.
+fn by_first<'a>(found: &About, firsts: &'a [String]) -> Option<&'a str> {
+    match firsts {
+        [first] if !first.is_empty() && !found.is_cut => Some(first),
+        _ => None,
+    }
+}
+
+fn fuller(found: About, more: Option<About>) -> About {
+    more.filter(|more| more.entries.len() >= found.entries.len()).unwrap_or(found)
 }
 
 fn story(sources: Sources<'_>) -> Option<PathBuf> {

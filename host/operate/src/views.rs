@@ -16,6 +16,11 @@ const MOST: usize = 100;
 const LONGEST_NAME: usize = 60;
 const LONGEST_FILTER: usize = 2_000;
 
+/// No view has this name.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no view {0:?}")]
+pub struct NoSuchView(pub String);
+
 /// How long to wait for somebody else who saves a view.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -82,7 +87,7 @@ impl Views {
         self.change(|views| {
             let before = views.len();
             views.retain(|view| view.name != name);
-            anyhow::ensure!(views.len() < before, "there is no view {name:?}");
+            anyhow::ensure!(views.len() < before, NoSuchView(name.to_owned()));
             Ok(())
         })
     }

@@ -282,3 +282,58 @@ async fn a_console_by_itself_looks_at_a_store_and_may_be_read_only() {
         assert!(process.0.wait().unwrap().success(), "Ctrl-C ends it");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_the_past_go_through_another_build_and_none_is_sent() {
+    let target = Target::answering(|_| Answer::Status(200, String::new())).await;
+    let folder = project(&target.url, Guest::forward());
+    let file = folder.path().join("towpath.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("[console]\nbuilds = \"builds\"\n{text}")).unwrap();
+    std::fs::create_dir(folder.path().join("builds")).unwrap();
+    std::fs::write(folder.path().join("builds/same.wasm"), Guest::forward().build()).unwrap();
+    std::fs::write(folder.path().join("builds/other.wasm"), Guest::skip("old").build()).unwrap();
+    let server = Server::start(folder.path(), &["serve"]);
+    for body in ["{\"k\":1}", "{\"k\":2}", "{\"k\":3}"] {
+        post(&client(), &server.url, body).await.expect("accepted");
+    }
+    target.called(3).await;
+    server.stop();
+    let (_process, said) = console(folder.path(), &[]);
+    let url = said["url"].as_str().unwrap();
+    let token = std::fs::read_to_string(folder.path().join(".towpath/console.token")).unwrap();
+    let ask = async |path: &str, kind: &str, body: String| {
+        let request = browser().post(format!("{url}{path}")).bearer_auth(&token).header("x-towpath-console", "1");
+        let answer = request.header("content-type", kind).body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let run = async |route: &str, last: usize, build: &str| {
+        let order = serde_json::json!({"route": route, "last": last, "build": build, "plugin": "guest"});
+        let (status, text) = ask("api/v1/what-if/events", "application/json", order.to_string()).await;
+        (status, serde_json::from_str::<Value>(&text).unwrap())
+    };
+    let (status, alike) = run("g", 100, "same.wasm").await;
+    assert_eq!((status, &alike["events"], &alike["differ"]), (200, &3.into(), &0.into()), "{alike}");
+    let (_, differs) = run("g", 2, "other.wasm").await;
+    assert_eq!((&differs["events"], &differs["differ"]), (&2.into(), &2.into()), "only the last ones: {differs}");
+    let groups = [0, 1].map(|row| differs["rows"][row]["group"].clone());
+    assert_eq!(groups, ["g/2", "g/3"]);
+    assert_eq!(differs["rows"][0]["difference"], "verdict: deliver becomes skip old");
+    for (route, last, build, expected) in [
+        ("g", 0, "same.wasm", 400),
+        ("g", 501, "same.wasm", 400),
+        ("g", 1, "../guest.wasm", 422),
+        ("none", 1, "same.wasm", 422),
+    ] {
+        let (status, answer) = run(route, last, build).await;
+        assert_eq!(status, expected, "{answer}");
+    }
+    let page = browser().get(format!("{url}what-if")).bearer_auth(&token).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("<option value=\"g\">") && page.contains("value=\"other.wasm\""), "{page}");
+    let form = "route=g&last=1&build=other.wasm&plugin=guest".to_owned();
+    let (_, shown) = ask("what-if/events", "application/x-www-form-urlencoded", form).await;
+    assert!(shown.contains("1 event of 1 would be told something else") && shown.contains("g/3"), "{shown}");
+    let audit = std::fs::read_to_string(folder.path().join(".towpath/audit.jsonl")).unwrap();
+    assert_eq!(audit.matches("\"look\"").count(), 3, "each row is a look: {audit}");
+    assert_eq!(target.calls().len(), 3, "nothing was sent");
+}

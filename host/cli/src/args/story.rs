@@ -32,7 +32,7 @@ impl StoryPlace {
     pub fn wanted(&self) -> story::StoryPlace {
         let config = self.config.file();
         let config_was_named = self.config.config.is_some();
-        story::StoryPlace { config, config_was_named, store: self.store.clone(), file: self.file.clone() }
+        story::StoryPlace { config, config_was_named, store: self.store.clone(), file: self.file.clone(), logs: None }
     }
 }
 
@@ -126,6 +126,6 @@ pub struct Trace {
 /// The longest retention of a CloudWatch log group. Source: `PutRetentionPolicy` of CloudWatch Logs.
 const LONGEST_KEPT: Duration = Duration::from_secs(3653 * 24 * 3600);
 
-fn back(text: &str) -> Result<Duration, String> {
+pub(super) fn back(text: &str) -> Result<Duration, String> {
     super::operate::within(text, Duration::from_secs(1), LONGEST_KEPT)
 }

@@ -10,14 +10,16 @@ use towpath_compose::server::HostName;
 use towpath_config::ConsoleConfig;
 use towpath_operate::archive::{ArchivePlace, FoundArchive, Named};
 use towpath_operate::place::{Found, QueuePlace};
-use towpath_operate::story::StoryPlace;
+use towpath_operate::story::{LogGroups, StoryPlace};
 use tracing::error;
 
 use crate::args;
 use crate::output::{Exit, Output};
 
 pub(super) async fn run(args: args::Console, output: &Output) -> anyhow::Result<Exit> {
-    let shown = shown(&args.place.wanted()).await?;
+    let mut shown = shown(&args.place.wanted()).await?;
+    shown.story.logs =
+        Some(LogGroups { names: args.log_group, back: args.since }).filter(|logs| !logs.names.is_empty());
     let mut config = of(&shown);
     config.read_only |= args.read_only;
     config.listen = args.listen.unwrap_or(config.listen);
@@ -84,6 +86,6 @@ pub(super) async fn shown(place: &QueuePlace) -> anyhow::Result<Shown> {
     let archive = ArchivePlace { config: config.clone(), config_was_named, named };
     // Not every place has one.
     let archive = FoundArchive::find(&archive).await.ok();
-    let story = StoryPlace { config, config_was_named, store, file: None };
+    let story = StoryPlace { config, config_was_named, store, file: None, logs: None };
     Ok(Shown { found, story, archive, delivers: false })
 }

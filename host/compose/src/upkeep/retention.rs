@@ -137,8 +137,7 @@ impl Retention {
         let folder = self.letters.store().file().parent().unwrap_or(Path::new("")).to_owned();
         let audit = Audit::in_folder(&folder);
         // An erasure waits for this, and then finds what is in the audit; a letter that it erased before is not hidden.
-        let alone = move || audit.alone().map(|alone| (audit, alone));
-        let (audit, alone) = tokio::task::spawn_blocking(alone).await.context("locking the audit")??;
+        let alone = audit.alone().await?;
         let hidden = self.letters.hide(sequences, HIDDEN).await?;
         if hidden.messages.is_empty() {
             return Ok(0);

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use towpath_operate::json;
-use towpath_operate::views::{View, Views};
+use towpath_operate::views::{NoSuchView, View, Views};
 use towpath_types::clock::Clock;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -59,9 +59,13 @@ async fn save(
 /// Remove a view
 #[utoipa::path(
     delete, path = "/views/{name}", params(("name" = String, Path, description = "The view's name")),
-    responses((status = 204, description = "It is removed"), (status = 403))
+    responses((status = 204, description = "It is removed"), (status = 403), (status = 404))
 )]
 async fn remove(_: Operator, State(console): State<Shared>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
-    Views::of(&console.found).remove(&name)?;
+    let removed = Views::of(&console.found).remove(&name);
+    removed.map_err(|error| match error.downcast_ref::<NoSuchView>() {
+        Some(missing) => Problem::not_found(missing.to_string()),
+        None => error.into(),
+    })?;
     Ok(StatusCode::NO_CONTENT)
 }

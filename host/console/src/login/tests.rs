@@ -43,7 +43,7 @@ impl Rig {
         let queues = Queues::open(folder.path()).await.expect("store");
         let found = Found::new(Backend::Local(Box::new(queues)), None);
         let store = Some(folder.path().to_owned());
-        let story = StoryPlace { config: "none.toml".into(), config_was_named: false, store, file: None };
+        let story = StoryPlace { config: "none.toml".into(), config_was_named: false, store, file: None, logs: None };
         let acts = Router::new().route("/acts", axum::routing::post(async |Operator(session): Operator| session.by));
         let acts = acts.route("/looks", axum::routing::any(async |Viewer(session): Viewer| session.by));
         let access = Arc::new(access);

@@ -1,14 +1,18 @@
-//! "What would build X say?": letters of a filter through another build of their plugin, in the sandbox. Nothing is sent.
+//! "What would build X say?": letters of a filter, or the last archived events of a route, through another build of their plugin, in the sandbox. Nothing is
+//! sent.
 
+use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Router};
 use maud::{Markup, html};
 use serde::Deserialize;
 use towpath_operate::builds::{Build, Builds};
 use towpath_operate::dlq::diff::Row;
 use towpath_operate::dlq::what_if::{MOST, Said};
+use towpath_operate::replay::last;
+use towpath_types::queue::MessageId;
 
 use super::diff::{diff, pretty};
 use super::layout::{Page, fragment, page};
@@ -17,8 +21,8 @@ use super::words::{ago, count};
 use crate::access::Operator;
 use crate::asked::Asked;
 use crate::jobs::Jobs;
-use crate::what_if::asked_of;
-use crate::{Problem, Shared};
+use crate::what_if::{asked_of, asked_of_last};
+use crate::{Console, Problem, Shared};
 
 /// How many letters that differ are shown.
 const SHOWN: usize = 50;
@@ -44,7 +48,7 @@ struct Run {
 }
 
 pub(super) fn router() -> Router<Shared> {
-    Router::new().route("/what-if", get(form).post(run))
+    Router::new().route("/what-if", get(form).post(run)).route("/what-if/events", post(run_last))
 }
 
 async fn form(Operator(session): Operator, State(console): State<Shared>, about: axum::extract::Query<About>) -> Page {
@@ -54,25 +58,41 @@ async fn form(Operator(session): Operator, State(console): State<Shared>, about:
             Some(folder) => Some(Builds::of(folder).list()?),
             None => None,
         };
-        let content = content(&filter, about.refused, builds.as_deref());
+        let routes = routes(&console);
+        let content = content(&filter, about.refused, builds.as_deref(), &routes);
         Ok(page(&session, "/what-if", "What would another build say?", content))
     };
     Page(shown())
 }
 
-fn content(filter: &Asked, refused: bool, builds: Option<&[Build]>) -> Markup {
+/// The routes with archived events that can be run: none without an archive.
+fn routes(console: &Console) -> Vec<&str> {
+    let config = console.found.config.as_deref().filter(|_| console.archive.is_some());
+    config.map(|config| config.routes.iter().map(|route| route.path.as_str()).collect()).unwrap_or_default()
+}
+
+fn content(filter: &Asked, refused: bool, builds: Option<&[Build]>, routes: &[&str]) -> Markup {
     let list = if refused { "/refused" } else { "/letters" };
     let query = filter.query();
     html! {
-        p { "It runs letters through the build that the config names and through another one, in the sandbox, and lists those to which they say something else. Nothing is sent, and nothing is looked up. At most " (MOST) " letters are run." }
-        @if query.is_empty() {
-            p.note { "Choose letters first: set a filter in the list of " a href=(list) { "letters" } ", and come back from there." }
-        } @else {
-            p { "Letters: " a href={ (list) "?" (query) } { code { (query) } } }
-            @match builds {
-                None => p.note { "The config names no folder with builds: set " code { "[console] builds" } "." }
-                Some([]) => p.note { "The folder that the config names has no builds: .wasm files, or folders with a plugin.wasm." }
-                Some(builds) => (fields(&query, refused, builds))
+        p { "It runs letters, or events of the past, through the build that the config names and through another one, in the sandbox, and lists those to which they say something else. Nothing is sent, and nothing is looked up. At most " (MOST) " are run." }
+        @match builds {
+            None => p.note { "The config names no folder with builds: set " code { "[console] builds" } "." }
+            Some([]) => p.note { "The folder that the config names has no builds: .wasm files, or folders with a plugin.wasm." }
+            Some(builds) => {
+                h2 { "Letters" }
+                @if query.is_empty() {
+                    p.note { "Choose letters first: set a filter in the list of " a href=(list) { "letters" } ", and come back from there." }
+                } @else {
+                    p { a href={ (list) "?" (query) } { code { (query) } } }
+                    (fields(&query, refused, builds))
+                }
+                @if query.is_empty() {
+                    h2 { "Events of the past" }
+                    @if routes.is_empty() {
+                        p.note { "There is no archive here, so no events of the past can be run." }
+                    } @else { (fields_of_last(builds, routes)) }
+                }
             }
         }
         div #said-of-it aria-live="polite" {}
@@ -84,15 +104,33 @@ fn fields(query: &str, refused: bool, builds: &[Build]) -> Markup {
         form.act hx-post="/what-if" hx-target="#said-of-it" {
             input type="hidden" name="filter" value=(query);
             @if refused { input type="hidden" name="refused" value="true"; }
-            fieldset {
-                legend { "Build" }
-                @for (number, build) in builds.iter().enumerate() {
-                    div {
-                        input type="radio" name="build" required value=(build.name) id={ "build-" (number) };
-                        " " label for={ "build-" (number) } { (build.name) ", built " (ago(build.built_at)) }
-                    }
+            (choice(builds))
+            label { "The plugin's name in the config (empty: the build's own)" input name="plugin" autocomplete="off"; }
+            div { button.primary type="submit" { "Run" } }
+        }
+    }
+}
+
+fn choice(builds: &[Build]) -> Markup {
+    html! {
+        fieldset {
+            legend { "Build" }
+            @for (number, build) in builds.iter().enumerate() {
+                div {
+                    input type="radio" name="build" required value=(build.name) id={ "build-" (number) };
+                    " " label for={ "build-" (number) } { (build.name) ", built " (ago(build.built_at)) }
                 }
             }
+        }
+    }
+}
+
+fn fields_of_last(builds: &[Build], routes: &[&str]) -> Markup {
+    html! {
+        form.act hx-post="/what-if/events" hx-target="#said-of-it" {
+            label { "Route" select name="route" { @for route in routes { option value=(route) { (route) } } } }
+            label { "How many of its last events" input name="last" type="number" min="1" max=(last::MOST) value="100" required; }
+            (choice(builds))
             label { "The plugin's name in the config (empty: the build's own)" input name="plugin" autocomplete="off"; }
             div { button.primary type="submit" { "Run" } }
         }
@@ -111,6 +149,52 @@ async fn run(
         Ok(said_of_it(&filter, &run.build, &said))
     };
     fragment(shown.await)
+}
+
+/// Which events of the past to run.
+#[derive(Deserialize)]
+struct RunLast {
+    route: String,
+    last: usize,
+    build: String,
+    #[serde(default)]
+    plugin: String,
+}
+
+async fn run_last(
+    Operator(session): Operator,
+    State(console): State<Shared>,
+    Extension(jobs): Extension<Jobs>,
+    run: Result<Form<RunLast>, FormRejection>,
+) -> Response {
+    let shown = async {
+        let Form(RunLast { route, last, build, plugin }) = run?;
+        let question = last::Question { route, last, build: build.clone(), plugin: Some(plugin) };
+        let said = asked_of_last(&console, &session, &jobs, question).await?;
+        Ok(said_of_last(&build, &said))
+    };
+    fragment(shown.await)
+}
+
+fn said_of_last(build: &str, said: &last::Said) -> Markup {
+    let last::Said { compared, rows } = said;
+    html! {
+        h2 { (count(rows.len() as u64, "event")) " of " (compared.events) " would be told something else" }
+        @if compared.other > 0 { p { (count(compared.other, "event")) " went to other plugins than " code { (compared.plugin) } "." } }
+        @if compared.left_out > 0 { p { (count(compared.left_out, "event")) " cannot be run: parts of the bodies are gone, or they cannot be read." } }
+        @if compared.damaged > 0 { p { (count(compared.damaged, "damaged record")) " of the archive were skipped." } }
+        @for row in rows.iter().take(SHOWN) {
+            section {
+                h3 { (event(&row.message_id)) " · " (row.group.as_str()) " · " (row.difference) }
+                (diff(&pretty(&row.now), &pretty(&row.new)))
+            }
+        }
+        @if rows.len() > SHOWN { p { "The first " (SHOWN) " are shown; " code { "towpath replay --plugin " (build) " --plan" } " shows all." } }
+    }
+}
+
+fn event(id: &MessageId) -> Markup {
+    html! { a href={ "/events/" (urlencoded(id.as_str())) "?archive=true" } { (id.as_str().get(..8).unwrap_or(id.as_str())) } }
 }
 
 fn said_of_it(filter: &Asked, build: &str, said: &Said) -> Markup {

@@ -57,7 +57,7 @@ impl Trying {
         std::fs::write(&file, text).expect("written");
         let config = Config::parse(text, &file, &Secrets::placeholders()).expect("a config");
         let story =
-            StoryPlace { config: file, config_was_named: true, store: None, file: Some(folder.path().join(STORY)) };
+            StoryPlace { config: file, config_was_named: true, store: None, file: Some(folder.path().join(STORY)), logs: None };
         let stop = CancellationToken::new();
         let found = Found::new(Backend::Local(Box::new(queues.clone())), Some(config));
         let history = Some(History::default().into());

@@ -326,7 +326,7 @@ pub(crate) async fn audited(
     note: &str,
     letter: &Letter,
 ) -> anyhow::Result<()> {
-    let _alone = audit.alone()?;
+    let _alone = audit.alone().await?;
     if !letters.is_there(letter).await? {
         return Err(Unreachable::Gone(letter.id.clone()).into());
     }

@@ -161,7 +161,7 @@ pub async fn redrive(
                 () = stop.asked() => return Ok((report, Ok(()))),
                 () = pace.wait(chunk.len()) => {}
             }
-            let alone = audit.alone()?;
+            let alone = audit.alone().await?;
             for letter in chunk {
                 // A letter that waits for its turn is read twice, and one that is gone is not sent.
                 if letters.is_there(letter).await? && sent.insert(letter.death.id.clone()) {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use towpath_archive::Folder;
 use towpath_files::private;
@@ -290,7 +289,7 @@ impl<'a> Erasure<'a> {
         }
         (self.progress)("waiting for the audit", 0, 0);
         let audit = Audit::in_folder(&self.place.folder);
-        spawn_blocking(move || audit.alone().map(drop)).await.context("waiting for the audit")?
+        audit.alone().await.map(drop).context("waiting for the audit")
     }
 
     fn traces(&mut self) -> anyhow::Result<()> {

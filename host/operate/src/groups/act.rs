@@ -166,7 +166,7 @@ pub async fn retry(found: &Found, group: &GroupId, head: Option<&MessageId>, not
 pub async fn dead_letter(found: &Found, group: &GroupId, head: Option<&MessageId>, note: &str) -> anyhow::Result<Done> {
     let (queues, before) = begin(found, Action::DeadLetter, group, head, note).await?;
     let undertaker = Undertaker::of(found, queues, &before, note).await?;
-    undertaker.audit(found, Action::DeadLetter, note, &before)?;
+    undertaker.audit(found, Action::DeadLetter, note, &before).await?;
     let which = Which::Head(before.head.id.clone());
     let mut messages = 0;
     let ended = match undertaker.bury(queues, group, which, true).await {
@@ -186,7 +186,7 @@ pub async fn dead_letter(found: &Found, group: &GroupId, head: Option<&MessageId
 pub async fn park(found: &Found, group: &GroupId, head: Option<&MessageId>, note: &str) -> anyhow::Result<Done> {
     let (queues, before) = begin(found, Action::Park, group, head, note).await?;
     let undertaker = Undertaker::of(found, queues, &before, note).await?;
-    undertaker.audit(found, Action::Park, note, &before)?;
+    undertaker.audit(found, Action::Park, note, &before).await?;
     let mut messages = 0;
     let ended = undertaker.bury_all(queues, &before, &mut messages).await;
     end(found, Action::Park, before, messages, ended)
@@ -272,9 +272,9 @@ impl Undertaker {
         Ok(Undertaker { route, keys, is_head_verified, detail, source, most })
     }
 
-    fn audit(&self, found: &Found, action: Action, note: &str, before: &Group) -> anyhow::Result<()> {
+    async fn audit(&self, found: &Found, action: Action, note: &str, before: &Group) -> anyhow::Result<()> {
         let audit = Audit::of(found);
-        let _alone = audit.alone()?;
+        let _alone = audit.alone().await?;
         let letter = DeadLetter {
             reason: OPERATOR.to_owned(),
             detail: self.detail.clone(),

@@ -28,8 +28,13 @@ struct Story {
 fn story() -> Story {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("story.jsonl");
-    let place =
-        StoryPlace { config: "none.toml".into(), config_was_named: false, store: None, file: Some(path.clone()) };
+    let place = StoryPlace {
+        config: "none.toml".into(),
+        config_was_named: false,
+        store: None,
+        file: Some(path.clone()),
+        logs: None,
+    };
     let stop = CancellationToken::new();
     Story { _folder: folder, path, live: Live::new(place, stop.clone()), stop }
 }

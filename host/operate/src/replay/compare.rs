@@ -29,6 +29,7 @@ const OFFLINE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How many events were compared.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Compared {
     /// The plugin's name in the config.
     pub plugin: String,
@@ -46,10 +47,13 @@ pub struct Compared {
 
 /// An event for which the verdicts differ.
 #[derive(Clone, PartialEq, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = WhatIfEventsRow))]
 pub struct Row {
     /// The id under which it was first stored.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub message_id: MessageId,
     /// Its group.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub group: GroupId,
     /// What differs, such as `verdict: deliver becomes skip no-deal` or `request 0: body`.
     pub difference: String,

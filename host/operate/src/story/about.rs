@@ -26,7 +26,7 @@ pub fn about(story: &Path, id: &str) -> io::Result<About> {
     let mut found = VecDeque::new();
     let mut is_cut = false;
     for path in [story.to_owned(), before(story)] {
-        let is_more = each_with(&path, id, |line| {
+        let is_more = each_with(&path, &[id], |line| {
             if let Some(entry) = Entry::read(line).filter(|entry| entry.is_about(id)) {
                 is_cut = found.len() == MOST_LINES;
                 if !is_cut {
@@ -42,15 +42,15 @@ pub fn about(story: &Path, id: &str) -> io::Result<About> {
     Ok(About { entries: found.into(), is_cut })
 }
 
-/// Shows the lines of a file that contain a text, last first, until `look` returns false. Returns whether to continue. A file that does not exist has
-/// none. Blocks.
-pub(crate) fn each_with(path: &Path, text: &str, mut look: impl FnMut(&str) -> bool) -> io::Result<bool> {
-    if text.is_empty() {
+/// Shows the lines of a file that contain one of these texts, last first, until `look` returns false. Returns whether to continue. A file that does not
+/// exist has none. Blocks.
+pub(crate) fn each_with(path: &Path, texts: &[&str], mut look: impl FnMut(&str) -> bool) -> io::Result<bool> {
+    if texts.iter().any(|text| text.is_empty()) {
         return Ok(true);
     }
     let mut left = u64::MAX;
     backwards(path, &mut left, &mut |line: &[u8]| match std::str::from_utf8(line) {
-        Ok(line) if line.contains(text) => look(line),
+        Ok(line) if texts.iter().any(|text| line.contains(text)) => look(line),
         _ => true,
     })
 }

@@ -1,6 +1,7 @@
 //! Finds the file of a story.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use towpath_config::{Config, Secrets};
@@ -31,6 +32,17 @@ pub struct StoryPlace {
     pub store: Option<PathBuf>,
     /// The file itself.
     pub file: Option<PathBuf>,
+    /// Log groups of CloudWatch, instead of any file.
+    pub logs: Option<LogGroups>,
+}
+
+/// Log groups of CloudWatch, to which functions write the story.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogGroups {
+    /// Their names.
+    pub names: Vec<String>,
+    /// How far back to search for one event. Each search reads all lines of this time, and CloudWatch is not quick.
+    pub back: Duration,
 }
 
 /// A file with a story, and the config of the hosts that write it, if it is known.

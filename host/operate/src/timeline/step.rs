@@ -111,15 +111,13 @@ pub(super) async fn of_audit(file: PathBuf, ids: &[String]) -> anyhow::Result<Ve
     let ids = ids.to_vec();
     let read = move || {
         let mut steps: Vec<Step> = Vec::new();
-        for id in &ids {
-            let mut left = MOST_AUDITED;
-            each_with(&file, id, |line| {
-                let step = audited(line, &ids).filter(|step| !steps.contains(step));
-                left -= usize::from(step.is_some());
-                steps.extend(step);
-                left > 0
-            })?;
-        }
+        let texts: Vec<&str> = ids.iter().map(String::as_str).collect();
+        each_with(&file, &texts, |line| {
+            steps.extend(audited(line, &ids));
+            steps.len() < MOST_AUDITED
+        })?;
+        // Lines of the same millisecond stay in the order in which they were written.
+        steps.reverse();
         Ok::<_, std::io::Error>(steps)
     };
     tokio::task::spawn_blocking(read).await.context("reading the audit")?.context("reading the audit")

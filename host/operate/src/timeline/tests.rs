@@ -38,7 +38,7 @@ impl Setup {
         let config = Config::parse(CONFIG, Path::new("towpath.toml"), &Secrets::placeholders()).expect("config");
         let found = Found { by: "ada".to_owned(), ..Found::new(Backend::Local(Box::new(queues)), Some(config)) };
         let store = Some(folder.path().to_owned());
-        let story = StoryPlace { config: "none".into(), config_was_named: false, store, file: None };
+        let story = StoryPlace { config: "none".into(), config_was_named: false, store, file: None, logs: None };
         let archive =
             FoundArchive { archive: Archive::Folder(Folder::new(folder.path().join("archive"))), config: None };
         Setup { folder, found, story, archive }
@@ -169,4 +169,19 @@ async fn what_nobody_knows_is_not_found_and_a_short_id_is_refused() {
     }
     let sources = Sources { found: &setup.found, story: &setup.story, archive: None };
     assert!(Timeline::of(sources, "1").await.is_err());
+}
+
+#[tokio::test]
+async fn lines_of_the_audit_from_one_millisecond_stay_in_their_order() {
+    let folder = tempfile::TempDir::new().expect("folder");
+    let file = folder.path().join("audit.jsonl");
+    let line = |id: &str, action: &str| {
+        let line = json!({"at": 1_772_442_901_250_u64, "by": "ada", "action": action, "id": id, "group": "crm/7"});
+        format!("{line}\n")
+    };
+    let lines = [("first-id", "retry"), ("letter-id", "edit"), ("first-id", "look"), ("letter-id", "drop")];
+    std::fs::write(&file, lines.map(|(id, action)| line(id, action)).concat()).expect("written");
+    let steps = super::step::of_audit(file, &["letter-id".to_owned(), "first-id".to_owned()]).await.expect("read");
+    let actions: Vec<&str> = steps.iter().map(|step| step.what.as_str()).collect();
+    assert_eq!(actions, ["retry", "edit", "look", "drop"]);
 }

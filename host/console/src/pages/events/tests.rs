@@ -58,7 +58,7 @@ async fn setup_with(body: &[u8], has_archive: bool) -> Setup {
     let id = queues.events.send(message).await.expect("send").id.to_string();
     let found = Found::new(Backend::Local(Box::new(queues)), Some(config));
     let store = Some(folder.path().to_owned());
-    let story = StoryPlace { config: "towpath.toml".into(), config_was_named: false, store, file: None };
+    let story = StoryPlace { config: "towpath.toml".into(), config_was_named: false, store, file: None, logs: None };
     let archive = if has_archive { Some(unreadable(&folder).await) } else { None };
     let console = Console { archive, ..Console::new(found, story, tokio_util::sync::CancellationToken::new()) };
     let session = Session { by: "ada".to_owned(), role: Role::Viewer };

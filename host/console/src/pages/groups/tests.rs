@@ -38,7 +38,7 @@ async fn setup(role: Role) -> Setup {
     let config = Config::parse(CONFIG, FilePath::new("towpath.toml"), &Secrets::placeholders()).expect("config");
     let found = Found::new(Backend::Local(Box::new(queues.clone())), Some(config));
     let store = Some(folder.path().to_owned());
-    let story = StoryPlace { config: "towpath.toml".into(), config_was_named: false, store, file: None };
+    let story = StoryPlace { config: "towpath.toml".into(), config_was_named: false, store, file: None, logs: None };
     let console = Console::new(found, story, tokio_util::sync::CancellationToken::new());
     let session = Session { by: "ada".to_owned(), role };
     let router = crate::router(console, Access::by_token("token".to_owned(), session));

@@ -64,7 +64,8 @@ fn over(folder: TempDir, queues: Queues, backend: Backend, role: Role) -> Place 
     let file = folder.path().join("towpath.toml");
     let config = Config::parse(CONFIG, &file, &Secrets::placeholders()).expect("config");
     let found = Found::new(backend, Some(config));
-    let story = StoryPlace { config: "towpath.toml".into(), config_was_named: false, store: None, file: None };
+    let story =
+        StoryPlace { config: "towpath.toml".into(), config_was_named: false, store: None, file: None, logs: None };
     std::fs::create_dir_all(folder.path().join("builds/crm-2")).expect("made");
     std::fs::write(folder.path().join("builds/crm-2/plugin.wasm"), b"no component").expect("written");
     let console = Console::new(found.clone(), story, CancellationToken::new());
@@ -435,6 +436,7 @@ async fn a_view_is_a_name_for_a_filter() {
     assert!(!removed.contains("mine"), "{removed}");
     let other = json!({"name": "b", "filter": {"status": 500, "refused": true}});
     assert_eq!(place.json(Method::POST, "/api/v1/views", other).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(place.json(Method::DELETE, "/api/v1/views/none", Value::Null).await.0, StatusCode::NOT_FOUND);
     assert!(place.get("/refused").await.contains("/refused?status=500"));
 }
 
