@@ -16,7 +16,7 @@ use towpath_operate::story::StoryPlace;
 use crate::{Access, Console, Role, Session, router};
 
 /// A target, and a route to it.
-const CONFIG: &str = "[[route]]\npath = 'crm'\ngroup = 'crm/{json:/id}'\nplugin = 'p'\n[plugin.p]\npath = 'p'\n[target.sss]\nurl = 'https://sss.test'\n[archive]\nfolder = 'archive'\n";
+const CONFIG: &str = "[[route]]\npath = 'crm'\ngroup = 'crm/{json:/id}'\nplugin = 'p'\n[plugin.p]\npath = 'p'\n[target.sss]\nurl = 'https://sss.test'\n[archive]\nfolder = 'archive'\n[console]\nbuilds = 'builds'\n";
 
 pub(crate) struct Trying {
     pub(crate) folder: TempDir,
@@ -49,6 +49,7 @@ impl Trying {
         let queues = Queues::open(folder.path()).await.expect("a store");
         let file = folder.path().join("towpath.toml");
         std::fs::write(&file, CONFIG).expect("written");
+        std::fs::create_dir(folder.path().join("builds")).expect("made");
         let config = Config::parse(CONFIG, &file, &Secrets::placeholders()).expect("a config");
         let story =
             StoryPlace { config: file, config_was_named: true, store: None, file: Some(folder.path().join(STORY)) };
