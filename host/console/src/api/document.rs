@@ -106,7 +106,7 @@ fn meaning(status: &str) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-#[path = "document/answers.rs"]
+#[path = "document/tests/answers.rs"]
 mod answers;
 #[cfg(test)]
 #[path = "document/tests.rs"]
