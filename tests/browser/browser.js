@@ -11,6 +11,8 @@ export const launch = () => chromium.launch({
 /** A page, and what went wrong in it. */
 export async function open(browser, server, options = {}) {
   const context = await browser.newContext({ baseURL: server.url, extraHTTPHeaders: server.headers, ...options });
+  // A preview compiles a plugin, which takes a while in a build that is not optimised.
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   const wrong = [];
   page.on("console", (message) => {

@@ -5,14 +5,25 @@ import { launch, open } from "./browser.js";
 import { PAGES } from "./pages.js";
 import { start } from "./server.js";
 
+/** What is done on a page before its picture, by the picture's name. */
+const STEPS = {
+  letters: (page) => page.locator("form.filter").first().evaluate((form) => form.scrollIntoView()),
+  live: (page) => page.locator("#follow", { hasText: /^Following/ }).waitFor(),
+  "what-if": async (page) => {
+    await page.locator("input[name=build]").check();
+    await page.locator("button", { hasText: "Run" }).click();
+    await page.locator("#said-of-it h2").first().waitFor();
+  },
+};
+
 const [folder] = process.argv.slice(2);
 const server = await start();
 const browser = await launch();
 try {
-  for (const { path, picture } of PAGES) {
-    const { page, close } = await open(browser, server, { viewport: { width: 1280, height: 800 }, colorScheme: "light" });
+  for (const { path, picture } of PAGES.filter(({ picture }) => picture)) {
+    const { page, close } = await open(browser, server, { viewport: { width: 1200, height: 680 }, colorScheme: "light" });
     await page.goto(path);
-    if (path === "/live") await page.locator("#follow", { hasText: /^Following/ }).waitFor();
+    await STEPS[picture]?.(page);
     await page.screenshot({ path: join(folder, `console-${picture}.png`) });
     await close();
   }

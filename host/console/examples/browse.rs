@@ -1,10 +1,12 @@
 //! Serves the console over a store with troubles, for the tests in a browser. It writes one line of JSON to standard output, with its address,
 //! its token and its folder, and ends with its standard input.
 
+#[path = "browse/troubles.rs"]
+mod troubles;
+
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -16,23 +18,46 @@ use towpath_operate::history::History;
 use towpath_operate::place::{Backend, Found};
 use towpath_operate::queues::{Queues, STORY};
 use towpath_operate::story::StoryPlace;
-use towpath_types::dead_letter::{DeadLetter, Seen};
-use towpath_types::queue::Queue as _;
 
-const CONFIG: &str = "[[route]]\npath = 'crm'\ngroup = 'crm/{json:/id}'\nplugin = 'p'\n[plugin.p]\npath = 'p'\n[target.sss]\nurl = 'https://sss.test'\n[target.mail]\nurl = 'https://mail.test'\n";
+/// The plugin's build is another plugin's: its letters say so, and the page that tries another build shows what the right one would do.
+const CONFIG: &str = "
+[[route]]
+path = 'crm'
+group = 'crm/{json:/id}'
+plugin = 'approval'
+on_dead_letter = 'park'
+[[route]]
+path = 'shop'
+group = 'shop/{json:/id}'
+target = 'billing'
+[plugin.approval]
+path = 'wrong'
+[target.sss]
+url = 'https://sss.test'
+[target.mail]
+url = 'https://mail.test'
+[target.billing]
+url = 'https://billing.test'
+[console]
+builds = 'builds'
+";
 const TOKEN: &str = "token-of-a-test";
-/// No spaces: a group has none.
-const HOSTILE: &str = "<script>alert('body')</script><img/src/onerror=alert(1)>";
+
+/// Components that are in the source tree, so that nothing is built for them.
+const BUILT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/plugins-1.0");
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let folder = TempDir::new()?;
     let queues = Queues::open(folder.path()).await?;
-    fill(&queues).await?;
     let file = folder.path().join("towpath.toml");
     std::fs::write(&file, CONFIG)?;
-    tell(folder.path())?;
+    for (plugin, to) in [("github", "wrong"), ("approval", "builds/approval-2")] {
+        copy(plugin, &folder.path().join(to))?;
+    }
     let config = Config::parse(CONFIG, &file, &Secrets::placeholders())?;
+    let found = Found::new(Backend::Local(Box::new(queues.clone())), Some(config));
+    troubles::fill(&found, &queues, &folder.path().join(STORY)).await?;
     let story = StoryPlace {
         config: file,
         config_was_named: true,
@@ -42,7 +67,6 @@ async fn main() -> anyhow::Result<()> {
     };
     let stop = CancellationToken::new();
     let history = Arc::new(History::default());
-    let found = Found::new(Backend::Local(Box::new(queues)), Some(config));
     let console = Console { history: Some(Arc::clone(&history)), ..Console::new(found, story, stop.clone()) };
     let session = Session { by: "ann".to_owned(), role: Role::Operator };
     let router = towpath_console::router(console, Access::by_token(TOKEN.to_owned(), session));
@@ -59,32 +83,9 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Three groups that wait, and letters of two kinds, some of them hostile.
-async fn fill(queues: &Queues) -> anyhow::Result<()> {
-    let now = queues.events.store().now();
-    for (number, route, reason) in [(1, "crm", "refused"), (2, "crm", "refused"), (3, HOSTILE, "unverified")] {
-        let seen = Seen { route: Some(route), ..Seen::default() };
-        let letter = DeadLetter::refused_at_ingest(format!("m-{number}"), seen, reason, HOSTILE.to_owned(), now);
-        let body = format!("{{\"n\":{number},\"text\":\"{HOSTILE}\"}}");
-        for queue in [&queues.dead_letters, &queues.refused, &queues.events] {
-            let group = format!("crm/{number}{HOSTILE}").as_str().into();
-            queue.send(letter.carried_by(group, body.as_str().into(), Default::default())).await?;
-        }
-    }
+/// Copies the component of a plugin into this folder.
+fn copy(plugin: &str, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    std::fs::copy(Path::new(BUILT).join(plugin).join("plugin.wasm"), to.join("plugin.wasm"))?;
     Ok(())
-}
-
-/// A story of some passes.
-fn tell(folder: &Path) -> anyhow::Result<()> {
-    let now = humantime::format_rfc3339_millis(std::time::SystemTime::now() - Duration::from_secs(60)).to_string();
-    let lines = [("delivered", ""), ("unavailable", "no answer"), ("refused", HOSTILE)].map(|(outcome, reason)| {
-        let decision = if outcome == "delivered" { "ack" } else { "retry" };
-        let line = json!({
-            "timestamp": now, "level": "INFO", "target": "towpath.story",
-            "fields": { "message": "pass", "outcome": outcome, "decision": decision, "reason": reason },
-            "span": { "message_id": format!("8f3c2b1a-{outcome}"), "group": "crm/1", "route": "crm", "plugin": "p" },
-        });
-        format!("{line}\n")
-    });
-    Ok(std::fs::write(folder.join(STORY), lines.concat())?)
 }

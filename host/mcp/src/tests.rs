@@ -64,7 +64,7 @@ impl Place {
         let found = Found::new(Backend::Local(Box::new(looked)), Some(config));
         let found = Found { by: "ann".to_owned(), ..found };
         let store = Some(folder.path().to_owned());
-        let story = StoryPlace { config: file, config_was_named: false, store, file: None };
+        let story = StoryPlace { config: file, config_was_named: false, store, file: None, logs: None };
         let settings = Settings {
             with_bodies,
             options: " --store /var/lib/towpath".to_owned(),

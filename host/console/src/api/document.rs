@@ -106,5 +106,8 @@ fn meaning(status: &str) -> Option<&'static str> {
 }
 
 #[cfg(test)]
+#[path = "document/tests/answers.rs"]
+mod answers;
+#[cfg(test)]
 #[path = "document/tests.rs"]
 mod tests;

@@ -17,7 +17,7 @@ use towpath_operate::story::StoryPlace;
 use crate::{Access, Console, Role, Session, router};
 
 /// A target, and a route to it.
-const CONFIG: &str = "[[route]]\npath = 'crm'\ngroup = 'crm/{json:/id}'\nplugin = 'p'\n[plugin.p]\npath = 'p'\n[target.sss]\nurl = 'https://sss.test'\n[archive]\nfolder = 'archive'\n";
+const CONFIG: &str = "[[route]]\npath = 'crm'\ngroup = 'crm/{json:/id}'\nplugin = 'p'\n[plugin.p]\npath = 'p'\n[target.sss]\nurl = 'https://sss.test'\n[archive]\nfolder = 'archive'\n[console]\nbuilds = 'builds'\n";
 
 pub(crate) struct Trying {
     pub(crate) folder: TempDir,
@@ -47,6 +47,7 @@ impl Trying {
 
     pub(crate) async fn as_role(role: Role) -> Trying {
         let folder = TempDir::new().expect("a folder");
+        std::fs::create_dir(folder.path().join("builds")).expect("made");
         Trying::over(folder, role, CONFIG, Releases::None).await
     }
 
@@ -56,8 +57,13 @@ impl Trying {
         let file = folder.path().join("towpath.toml");
         std::fs::write(&file, text).expect("written");
         let config = Config::parse(text, &file, &Secrets::placeholders()).expect("a config");
-        let story =
-            StoryPlace { config: file, config_was_named: true, store: None, file: Some(folder.path().join(STORY)), logs: None };
+        let story = StoryPlace {
+            config: file,
+            config_was_named: true,
+            store: None,
+            file: Some(folder.path().join(STORY)),
+            logs: None,
+        };
         let stop = CancellationToken::new();
         let found = Found::new(Backend::Local(Box::new(queues.clone())), Some(config));
         let history = Some(History::default().into());
