@@ -43,7 +43,7 @@ pub use provider::{Provider, ProviderTest};
 pub use replay::{Replay, ReplayCommand};
 pub use secret::{Secret, SecretPlace};
 pub use send::{Send, Signature};
-pub use story::{StoryFilter, StoryPlace, Tail, Trace};
+pub use story::{LogGroups, StoryFilter, StoryPlace, Tail, Trace};
 
 const EXAMPLES: &str = "\
 Examples:

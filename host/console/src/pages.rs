@@ -10,7 +10,7 @@ mod layout;
 mod letters;
 mod live;
 mod overview;
-mod plugins;
+pub(crate) mod plugins;
 mod providers;
 mod session;
 mod targets;

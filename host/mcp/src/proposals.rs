@@ -10,6 +10,7 @@ use rmcp::{tool, tool_router};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use towpath_operate::dlq::bulk::{Action as LettersAction, Bulk};
+use towpath_operate::dlq::one;
 use towpath_operate::dlq::redrive::{Limits, Plan};
 use towpath_operate::groups::Action;
 use towpath_operate::hold::Asked;
@@ -185,6 +186,11 @@ impl Server {
         let note = note(&why)?.to_owned();
         let now = Clock::wall().now();
         let conditions = filter.conditions(now)?;
+        // One letter, by its whole id: the beginning of one might name others too, also later ones.
+        let id = match id {
+            Some(id) => Some(self.whole_id(refused, &id).await?),
+            None => None,
+        };
         let ids: Vec<String> = id.iter().cloned().collect();
         let mut bulk = Bulk { action, conditions, ids, limits, note };
         // Checked before the filter has a time, which would make one of none.
@@ -205,6 +211,13 @@ impl Server {
         let consequence = of_letters(action, &plan);
         let about = shape(&Letters { plan: json::Plan::of(&plan) })?;
         proposal(about, consequence, command, console)
+    }
+
+    async fn whole_id(&self, refused: bool, id: &str) -> anyhow::Result<String> {
+        let mut letters = self.all_letters(refused).await?;
+        let letter = one(&mut *letters, id).await;
+        letters.release().await;
+        Ok(letter?.id.into())
     }
 
     fn letters_command(&self, bulk: &Bulk, id: Option<&str>, refused: bool) -> Command {

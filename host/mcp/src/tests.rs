@@ -280,7 +280,7 @@ async fn a_proposal_has_its_plan_and_a_command_that_nothing_can_leave() {
     );
     assert_eq!(
         (&group["consequence"], &group["group"]["behind"]),
-        (&json!("1 event are delivered after it."), &json!(1))
+        (&json!("1 event is delivered after it."), &json!(1))
     );
 }
 

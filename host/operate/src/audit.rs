@@ -100,6 +100,20 @@ struct Moved<'a> {
     outcome: Option<&'static str>,
 }
 
+/// A test of the routes of a provider.
+#[derive(Serialize)]
+struct TestOf<'a> {
+    at: Timestamp,
+    by: &'a str,
+    action: &'static str,
+    provider: &'a str,
+    /// The path, if the operator named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
+    /// Whether an event with a valid signature is sent too, which is stored and delivered.
+    send: bool,
+}
+
 /// The outcome of an action that was recorded before.
 #[derive(Serialize)]
 struct Ended<'a> {
@@ -319,6 +333,12 @@ impl Audit {
     ) -> anyhow::Result<()> {
         let at = Clock::wall().now();
         self.append(&[Moved { at, by: &self.by, action, plugin, channel, version, note, outcome: None }], true)
+    }
+
+    /// Records that the routes of a provider are tested. The caller must not act if this fails.
+    pub fn test(&self, provider: &str, path: Option<&str>, send: bool) -> anyhow::Result<()> {
+        let at = Clock::wall().now();
+        self.append(&[TestOf { at, by: &self.by, action: "test", provider, path, send }], true)
     }
 
     /// Records the outcome of such a move.

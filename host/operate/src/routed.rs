@@ -1,6 +1,6 @@
 //! The routes of a config, for who sends webhooks to them. Mistakes elsewhere in the config do no harm.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
@@ -58,15 +58,24 @@ impl Routed {
         self.draft.mistakes.iter().filter(move |mistake| mistake.at.starts_with(&at))
     }
 
+    /// Whether the ingest that this config describes listens on an address of this machine.
+    pub fn is_here(&self) -> bool {
+        // Only an address of this machine can be bound. Any port is free for it.
+        UdpSocket::bind((self.address().ip(), 0)).is_ok()
+    }
+
     /// The URL of the ingest that this config describes, on this machine.
     pub fn front_door(&self) -> String {
-        let ingest = &self.draft.config.ingest;
-        let mut address = ingest.listen;
+        format!("http://{}{}", self.address(), self.draft.config.ingest.prefix)
+    }
+
+    fn address(&self) -> SocketAddr {
+        let mut address = self.draft.config.ingest.listen;
         if address.ip().is_unspecified() {
             let is_v4 = address.is_ipv4();
             address.set_ip(if is_v4 { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) });
         }
-        format!("http://{address}{}", ingest.prefix)
+        address
     }
 }
 

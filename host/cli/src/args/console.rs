@@ -1,12 +1,10 @@
 //! `console`.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
-use super::story::back;
-use super::{Names, QueuePlace};
+use super::{LogGroups, Names, QueuePlace};
 
 /// `console`.
 #[derive(ClapArgs, Debug)]
@@ -15,7 +13,7 @@ Examples:
   towpath console                             the queues and the store of towpath.toml
   towpath console --store /var/lib/towpath --read-only
   AWS_PROFILE=ops towpath console -c s3://bucket/towpath.json
-  towpath console -c s3://bucket/towpath.json --log-group /aws/lambda/towpath-host --log-group /aws/lambda/towpath-ingest
+  towpath console -c s3://bucket/towpath.json --log-group /aws/lambda/towpath-host --since 7d
 
 It prints a link that logs in once, within 10 minutes. After that the token in `console.token` logs in: it is in the folder of the \
 store, and for SQS in `.towpath` of the working directory. On AWS the console has the permissions of whoever starts it.
@@ -30,12 +28,9 @@ pub struct Console {
     /// The address to listen on [default: console.listen, 127.0.0.1:8082, or a free port if it is taken]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// A CloudWatch log group with the story of events, such as /aws/lambda/towpath-host; may be repeated
-    #[arg(long, value_name = "NAME")]
-    pub log_group: Vec<String>,
-    /// How far back to search the log groups for an event, 1s to 10 years
-    #[arg(long, default_value = "1d", value_name = "TIME", value_parser = back, requires = "log_group")]
-    pub since: Duration,
+    /// Where functions log the story
+    #[command(flatten)]
+    pub logs: LogGroups,
     /// Let everybody look, and nobody act
     #[arg(long)]
     pub read_only: bool,

@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 
-use super::QueuePlace;
+use super::{LogGroups, QueuePlace};
 
 /// `mcp`.
 #[derive(ClapArgs, Debug)]
@@ -11,6 +11,7 @@ Examples:
   towpath mcp -c /etc/towpath.toml
   towpath mcp --store /var/lib/towpath
   towpath mcp -c /etc/towpath.toml --with-bodies
+  towpath mcp -c s3://bucket/towpath.json --log-group /aws/lambda/towpath-host
 
 An assistant starts it by itself, and speaks the Model Context Protocol (https://modelcontextprotocol.io) with it over standard input and output. \
 Register it like this:
@@ -30,6 +31,9 @@ pub struct Mcp {
     /// The store or queue
     #[command(flatten)]
     pub place: QueuePlace,
+    /// Where functions log the story
+    #[command(flatten)]
+    pub logs: LogGroups,
     /// Show bodies and headers of events to the assistant, without secret values
     #[arg(long)]
     pub with_bodies: bool,

@@ -36,6 +36,24 @@ impl StoryPlace {
     }
 }
 
+/// Log groups with the story of functions, for what else is read from a queue.
+#[derive(ClapArgs, Debug, Clone)]
+pub struct LogGroups {
+    /// A CloudWatch log group with the story of events, such as /aws/lambda/towpath-host; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub log_group: Vec<String>,
+    /// How far back to search the log groups for an event, 1s to 10 years
+    #[arg(long, default_value = "1d", value_name = "TIME", value_parser = back, requires = "log_group")]
+    pub since: Duration,
+}
+
+impl LogGroups {
+    /// As the operate room takes them; `None` without a log group.
+    pub fn wanted(self) -> Option<story::LogGroups> {
+        Some(story::LogGroups { names: self.log_group, back: self.since }).filter(|logs| !logs.names.is_empty())
+    }
+}
+
 /// Which lines to show.
 #[derive(ClapArgs, Debug, Clone, Default)]
 pub struct StoryFilter {
@@ -126,6 +144,6 @@ pub struct Trace {
 /// The longest retention of a CloudWatch log group. Source: `PutRetentionPolicy` of CloudWatch Logs.
 const LONGEST_KEPT: Duration = Duration::from_secs(3653 * 24 * 3600);
 
-pub(super) fn back(text: &str) -> Result<Duration, String> {
+fn back(text: &str) -> Result<Duration, String> {
     super::operate::within(text, Duration::from_secs(1), LONGEST_KEPT)
 }

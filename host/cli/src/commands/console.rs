@@ -10,7 +10,7 @@ use towpath_compose::server::HostName;
 use towpath_config::ConsoleConfig;
 use towpath_operate::archive::{ArchivePlace, FoundArchive, Named};
 use towpath_operate::place::{Found, QueuePlace};
-use towpath_operate::story::{LogGroups, StoryPlace};
+use towpath_operate::story::StoryPlace;
 use tracing::error;
 
 use crate::args;
@@ -18,8 +18,7 @@ use crate::output::{Exit, Output};
 
 pub(super) async fn run(args: args::Console, output: &Output) -> anyhow::Result<Exit> {
     let mut shown = shown(&args.place.wanted()).await?;
-    shown.story.logs =
-        Some(LogGroups { names: args.log_group, back: args.since }).filter(|logs| !logs.names.is_empty());
+    shown.story.logs = args.logs.wanted();
     let mut config = of(&shown);
     config.read_only |= args.read_only;
     config.listen = args.listen.unwrap_or(config.listen);

@@ -11,7 +11,8 @@ use crate::output::Exit;
 pub(super) async fn run(args: args::Mcp) -> anyhow::Result<Exit> {
     // Commands that a person copies run in another folder.
     let place = args.place.from_anywhere().context("finding the working directory")?;
-    let shown = console::shown(&args.place.wanted()).await?;
+    let mut shown = console::shown(&args.place.wanted()).await?;
+    shown.story.logs = args.logs.wanted();
     let config = console::of(&shown);
     let console = config.url.map_or_else(|| format!("http://{}/", config.listen), |url| url.to_string());
     let settings = Settings { with_bodies: args.with_bodies, options: place.options(), console };

@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use towpath_operate::audit::Audit;
 use towpath_operate::json;
 use towpath_operate::timeline::{Content, Sources, Timeline};
@@ -24,6 +24,11 @@ pub(super) fn router() -> OpenApiRouter<Shared> {
 
 /// Whoever searches reads the story, the queues and perhaps the archive: two do at a time in a process, the others wait.
 pub(crate) static SEARCHES: Semaphore = Semaphore::const_new(2);
+
+/// A turn among those who search.
+pub(crate) async fn searching() -> Result<SemaphorePermit<'static>, Problem> {
+    SEARCHES.acquire().await.map_err(|error| Problem::unavailable(error.to_string()))
+}
 
 /// How far to search.
 #[derive(Deserialize, Default, IntoParams)]
@@ -100,7 +105,7 @@ async fn body(
 
 /// What is known of an event, with or without a search of the archive.
 pub(crate) async fn find(console: &Console, id: &str, in_archive: bool) -> Result<Timeline, Problem> {
-    let _searching = SEARCHES.acquire().await.map_err(|error| Problem::unavailable(error.to_string()))?;
+    let _searching = searching().await?;
     let archive = console.archive.as_ref().filter(|_| in_archive);
     let sources = Sources { found: &console.found, story: &console.story, archive };
     let found = Timeline::of(sources, id).await?;

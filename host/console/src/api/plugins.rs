@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::{Operator, Session, Viewer};
+use crate::api::events::searching;
 use crate::{Console, Problem, Shared};
 
 /// The channel that hosts follow unless their config says otherwise.
@@ -197,11 +198,13 @@ async fn posted(
 
 /// The plugins of the config.
 pub(crate) async fn all(console: &Console) -> Result<Vec<plugins::Plugin>, Problem> {
+    let _searching = searching().await?;
     Ok(plugins::of_place(&console.found, &console.releases, console.history.is_some()).await?)
 }
 
 /// One plugin.
 pub(crate) async fn whole(console: &Console, name: &str) -> Result<Whole, Problem> {
+    let _searching = searching().await?;
     let found = plugins::whole(&console.found, &console.releases, console.history.is_some(), name).await?;
     found.ok_or_else(|| Problem::not_found(format!("neither the config nor its registry has a plugin {name:?}")))
 }
@@ -209,6 +212,8 @@ pub(crate) async fn whole(console: &Console, name: &str) -> Result<Whole, Proble
 /// Two releases of a plugin.
 pub(crate) async fn compared(console: &Console, name: &str, sides: &Sides) -> Result<Compared, Problem> {
     let registry = console.releases.registry().map_err(|error| problem(error.into()))?;
+    // A component may have 128 MiB.
+    let _searching = searching().await?;
     releases::compare(registry, name, &sides.old, &sides.new).await.map_err(problem)
 }
 

@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
+use towpath_operate::audit::Audit;
+use towpath_operate::place::Backend;
 use towpath_operate::providers::{self, Listed, Shown};
 use towpath_operate::trial::{Tested, test_provider};
 use utoipa::{IntoParams, ToSchema};
@@ -83,7 +85,12 @@ pub(crate) async fn tested(
     let Some(config) = &console.found.config else {
         return Err(Problem::conflict("no config was read, so its routes are not known"));
     };
-    tracing::info!(by = session.by, provider = name, send, "provider tested");
+    if let Backend::Sqs { .. } = console.found.backend {
+        return Err(Problem::conflict(
+            "the events of this config go to SQS, so its ingest is not here: run `towpath provider test --to URL`",
+        ));
+    }
+    Audit::of(&console.acting(session)).test(name, path, send)?;
     Ok(test_provider(&config.file, name, path, send).await?)
 }
 

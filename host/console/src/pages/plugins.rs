@@ -191,4 +191,4 @@ fn version_row(version: &Version) -> Markup {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -179,17 +179,17 @@ async fn run_last(
 fn said_of_last(build: &str, said: &last::Said) -> Markup {
     let last::Said { compared, rows } = said;
     html! {
-        h2 { (count(rows.len() as u64, "event")) " of " (compared.events) " would be told something else" }
+        h2 { (count(compared.differ, "event")) " of " (compared.events) " would be told something else" }
         @if compared.other > 0 { p { (count(compared.other, "event")) " went to other plugins than " code { (compared.plugin) } "." } }
         @if compared.left_out > 0 { p { (count(compared.left_out, "event")) " cannot be run: parts of the bodies are gone, or they cannot be read." } }
         @if compared.damaged > 0 { p { (count(compared.damaged, "damaged record")) " of the archive were skipped." } }
-        @for row in rows.iter().take(SHOWN) {
+        @for row in rows {
             section {
                 h3 { (event(&row.message_id)) " · " (row.group.as_str()) " · " (row.difference) }
                 (diff(&pretty(&row.now), &pretty(&row.new)))
             }
         }
-        @if rows.len() > SHOWN { p { "The first " (SHOWN) " are shown; " code { "towpath replay --plugin " (build) " --plan" } " shows all." } }
+        @if compared.differ > rows.len() as u64 { p { "The first " (rows.len()) " are shown; " code { "towpath replay --plugin " (build) " --plan" } " shows all." } }
     }
 }
 

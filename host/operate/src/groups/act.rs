@@ -105,16 +105,17 @@ impl Action {
     /// What it does, and what happens to those behind the head.
     pub fn consequence(self, group: &Group) -> String {
         let behind = events(group.head.behind);
+        let (are, follow) = if group.head.behind == 1 { ("is", "follows") } else { ("are", "follow") };
         match (self, group.on_dead_letter) {
             (Action::Retry, _) if group.head.behind == 0 => "It is retried now.".to_owned(),
-            (Action::Retry, _) => format!("It is retried now; {behind} behind it follow when it is delivered."),
+            (Action::Retry, _) => format!("It is retried now; {behind} behind it {follow} when it is delivered."),
             (Action::DeadLetter, _) if group.head.behind == 0 => "Nothing waits behind it.".to_owned(),
             (Action::DeadLetter, Some(OnDeadLetter::Park)) => format!(
-                "{behind} behind it are parked too, in order, when hosts receive them: its route parks. A redrive sends the whole group back."
+                "{behind} behind it {are} parked too, in order, when hosts receive them: its route parks. A redrive sends the whole group back."
             ),
-            (Action::DeadLetter, Some(_)) => format!("{behind} are delivered after it."),
+            (Action::DeadLetter, Some(_)) => format!("{behind} {are} delivered after it."),
             (Action::DeadLetter, None) => {
-                format!("{behind} are delivered after it, unless its route parks: no config tells.")
+                format!("{behind} {are} delivered after it, unless its route parks: no config tells.")
             }
             (Action::Park, _) => format!(
                 "It and {behind} behind it go to the dead-letter queue, in order. Later events of the group are parked behind them, until a redrive sends \

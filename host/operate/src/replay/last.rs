@@ -19,6 +19,9 @@ use crate::place::Found;
 /// How many events are run at most.
 pub const MOST: usize = 500;
 
+/// How many of those that differ are kept with their verdicts, which may have a megabyte each.
+const KEPT: usize = 50;
+
 /// Which events, through which build.
 #[derive(Clone, Debug)]
 pub struct Question {
@@ -39,7 +42,7 @@ pub struct Said {
     /// How many events were compared.
     #[serde(flatten)]
     pub compared: Compared,
-    /// Those to which it says something else.
+    /// The first 50 of those to which it says something else.
     pub rows: Vec<Row>,
 }
 
@@ -85,6 +88,11 @@ async fn of_last(
     let conditions = Conditions { routes: vec![route], ids, ..Conditions::default() };
     let mut rows = Vec::new();
     let named = Named { folder: Some(folder.path().to_owned()), bucket: None };
-    let compared = compare(found, &named, &conditions, engine, new, &|_| {}, |row| rows.push(row)).await?;
+    let compared = compare(found, &named, &conditions, engine, new, &|_| {}, |row| {
+        if rows.len() < KEPT {
+            rows.push(row);
+        }
+    })
+    .await?;
     Ok(Said { compared, rows })
 }

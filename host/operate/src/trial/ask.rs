@@ -12,7 +12,7 @@ use towpath_verify::sign::PrivateKey;
 
 use super::{ANOTHER_IS_SET, ARMED, Brings, Kind, Skipped, Trial, Trials, made_up};
 use crate::event::Event;
-use crate::post::{Answered, client, deliver};
+use crate::post::{Answered, client_here, deliver};
 use crate::routed::Routed;
 
 /// The most of an answer's body that is shown.
@@ -112,13 +112,30 @@ pub async fn test_provider(config: &Path, provider: &str, path: Option<&str>, si
     if let Some(pattern) = paths.iter().find(|path| path.contains(['{', '*'])) {
         bail!("the route {pattern:?} takes many paths: name one of them");
     }
-    let (client, ingest) = (client()?, routed.front_door());
+    let ingest = routed.front_door();
+    if !routed.is_here() {
+        bail!(
+            "the ingest of {} is {ingest}, which is not on this machine: run `towpath provider test` there",
+            config.display()
+        );
+    }
+    if let Some(path) = paths.iter().find(|path| !is_kept(&ingest, path)) {
+        bail!("a URL has the path {path:?} in another form: give it as a sender would write it");
+    }
+    let client = client_here()?;
     let mut requests = Vec::new();
     for path in paths {
         let matched = routed.route(&path)?;
         requests.extend(ask(&client, &ingest, &path, &matched, None, signed, None).await?);
     }
     Ok(Tested { ingest, requests })
+}
+
+/// Whether an ingest is asked for this path, and not for one to which steps such as `..` lead.
+fn is_kept(ingest: &str, path: &str) -> bool {
+    let wanted = format!("{ingest}/{path}");
+    reqwest::Url::parse(&wanted)
+        .is_ok_and(|url| url.as_str() == wanted && url.query().is_none() && url.fragment().is_none())
 }
 
 /// Tries what changes nothing, and with `signed` an event as its sender signs it, which is stored and delivered: the recorded one, or one that is made up.
@@ -249,4 +266,21 @@ fn not_kept(brings: &Brings, trial: &Trial, status: u16, body: &str) -> Option<S
 
 fn shortened(body: &str) -> String {
     if body.chars().count() > SHOWN { body.chars().take(SHOWN).chain(['…']).collect() } else { body.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_a_url_would_change_is_not_asked_for() {
+        for kept in ["gh", "gh/acme", "gh/a%20b", "a.b/..c"] {
+            assert!(is_kept("http://127.0.0.1:8080/hooks", kept), "{kept}");
+        }
+        for changed in
+            ["gh/../open", "gh/%2e%2E/open", "gh/./x", "gh/x?y", "gh/x#y", "gh\\..\\open", "gh/a b", "gh/\n", "../../x"]
+        {
+            assert!(!is_kept("http://127.0.0.1:8080/hooks", changed), "{changed}");
+        }
+    }
 }

@@ -80,14 +80,18 @@ async fn answer(
         let order = order(said);
         let moved = carry_out(&console.acting(session), &console.releases, name, &order, &note).await;
         let pointer = moved.map_err(problem)?;
-        let now = whole(console, name).await?;
+        // It is done: an error of the look at it must not read as an error of the move.
+        let now = whole(console, name).await;
         Ok::<Markup, Problem>(html! {
             p.note role="status" {
                 (order.channel()) " of " (name) " is at " (pointer.current.version)
                 @if pointer.pinned { ", pinned: a publish does not move it" }
                 ". Running hosts that follow it swap within 30 seconds."
             }
-            (content_of(session, &now))
+            @match &now {
+                Ok(now) => (content_of(session, now)),
+                Err(problem) => p { "The plugin cannot be shown now: " (problem.detail()) }
+            }
         })
     };
     match work.await {
@@ -143,7 +147,12 @@ pub(super) fn forms(name: &str, versions: &Versions) -> Markup {
                 h2 { "Pin" }
                 p { "The channel moves to the version and stays there: a publish stores its version and moves nothing until the channel is unpinned." }
                 (select("Channel", "channel", &channels))
-                (select("Version", "version", &loadable))
+                label { "Version"
+                    select name="version" {
+                        option value="" { "the one that it is at" }
+                        @for version in &loadable { option { (version) } }
+                    }
+                }
                 (why())
                 div { button.danger { "Pin" } }
                 div.result {}

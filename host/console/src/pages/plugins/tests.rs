@@ -54,7 +54,7 @@ async fn publish(registry: &Registry, channel: &str, wasm: &[u8], targets: &[&st
 }
 
 /// A console whose registry has two versions: `current` is at the first, `candidate` at the second.
-async fn setup(role: Role) -> (Trying, String, String) {
+pub(crate) async fn setup(role: Role) -> (Trying, String, String) {
     let folder = TempDir::new().expect("a folder");
     let registry = Registry::new(Arc::new(Folder::new(folder.path().join("registry"))), None);
     let one = publish(&registry, "current", EMPTY, &["sss"], "1.0.0").await;

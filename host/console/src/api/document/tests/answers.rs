@@ -8,6 +8,8 @@ use towpath_types::envelope::Webhook;
 use towpath_types::outcome::{Answer, Attempt};
 use towpath_types::queue::{NewMessage, Queue as _};
 
+use crate::Role;
+use crate::pages::plugins::tests::setup;
 use crate::trying::{Trying, pass};
 
 /// Checks values against the schemas of a document: types, fields and items. A field that its schema does not have is as wrong as one that is
@@ -210,13 +212,24 @@ async fn every_get_is_answered_in_the_shape_that_the_document_gives_it() {
         ("/events/{id}/body", format!("/events/{DEAD}/body?as=raw")),
         ("/tail", "/tail?follow=false".to_owned()),
     ];
+    let (registry, one, two) = setup(Role::Viewer).await;
+    let of_registry = [
+        ("/plugins", "/plugins".to_owned()),
+        ("/plugins/{name}", "/plugins/crm".to_owned()),
+        ("/plugins/{name}", "/plugins/local".to_owned()),
+        ("/plugins/{name}/difference", format!("/plugins/crm/difference?old={one}&new={two}")),
+        ("/providers", "/providers?search=git".to_owned()),
+        ("/providers/{name}", "/providers/github".to_owned()),
+    ];
+    let requests = requests.map(|request| (request, &trying)).into_iter();
+    let requests: Vec<_> = requests.chain(of_registry.map(|request| (request, &registry))).collect();
     let document = trying.get("/api/v1/openapi.json").await.json();
     let shapes = Shapes(&document);
     for (path, item) in document["paths"].as_object().expect("paths") {
         let Some(get) = item.get("get") else { continue };
-        assert!(requests.iter().any(|(of, _)| of == path), "GET {path} has no request in this test");
-        for (_, request) in requests.iter().filter(|(of, _)| of == path) {
-            let answer = trying.get(&format!("/api/v1{request}")).await;
+        assert!(requests.iter().any(|((of, _), _)| of == path), "GET {path} has no request in this test");
+        for ((_, request), place) in requests.iter().filter(|((of, _), _)| of == path) {
+            let answer = place.get(&format!("/api/v1{request}")).await;
             assert_eq!(answer.status, StatusCode::OK, "{request}: {}", answer.text);
             let kind = answer.headers["content-type"].to_str().expect("text");
             let kind = kind.split(';').next().unwrap_or_default();
