@@ -263,9 +263,14 @@ async fn a_proposal_has_its_plan_and_a_command_that_nothing_can_leave() {
         "{redrive}"
     );
 
+    // The whole id of the one letter: others, also later ones, may begin alike.
     let one = place.json("propose_drop", json!({ "id": "letter-3", "note": "a test" })).await;
-    assert_eq!(one["command"], "towpath dlq drop --note='a test' --store /var/lib/towpath -- letter-3");
-    assert_eq!(one["console"], "http://127.0.0.1:8082/letters/letter-3");
+    let page = one["console"].as_str().expect("a page");
+    let id = page.strip_prefix("http://127.0.0.1:8082/letters/").expect("the page of a letter");
+    assert_eq!(id.len(), 36, "{page}");
+    assert_eq!(one["command"], format!("towpath dlq drop --note='a test' --store /var/lib/towpath -- {id}"));
+    let several = place.error("propose_drop", json!({ "id": "letter", "note": "a test" })).await;
+    assert!(several.contains("give one of these ids"), "{several}");
 
     let hold = place.json("propose_hold", calls()[12].1.clone()).await;
     assert_eq!(hold["command"], "towpath hold --reason='release 4.2' --for=2700s --store /var/lib/towpath -- sss");

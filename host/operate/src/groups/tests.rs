@@ -256,7 +256,7 @@ async fn a_consequence_says_what_happens_to_those_behind() {
     let of = async |name: &str| show(&setup.found, &name.into()).await.expect("read").expect("it waits");
     let (goes, parks) = (of("goes/1").await, of("parks/1").await);
     assert_eq!(Action::DeadLetter.consequence(&goes), "3 events are delivered after it.");
-    assert!(Action::DeadLetter.consequence(&parks).starts_with("1 event behind it are parked too"));
+    assert!(Action::DeadLetter.consequence(&parks).starts_with("1 event behind it is parked too"));
     assert!(Action::Park.consequence(&parks).starts_with("It and 1 event behind it go"));
     assert!(Action::Retry.consequence(&goes).contains("3 events behind it follow"));
 }
