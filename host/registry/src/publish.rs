@@ -198,8 +198,8 @@ impl Registry {
         self.swap(name, channel, pointer, tag).await
     }
 
-    /// Moves a channel back to a version that it was at, or to the one before, and unpins it. A version that it was
-    /// rolled back from counts as one that it was at.
+    /// Moves a channel back to a version that it was at, or to the one before. A pin stays. A version that it was rolled
+    /// back from counts as one that it was at.
     pub async fn roll_back(
         &self,
         name: &str,
