@@ -12,7 +12,7 @@ export const launch = () => chromium.launch({
 export async function open(browser, server, options = {}) {
   const context = await browser.newContext({ baseURL: server.url, extraHTTPHeaders: server.headers, ...options });
   // A preview compiles a plugin, which takes a while in a build that is not optimised.
-  context.setDefaultTimeout(60_000);
+  context.setDefaultTimeout(180_000);
   const page = await context.newPage();
   const wrong = [];
   page.on("console", (message) => {

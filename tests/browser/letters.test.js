@@ -11,10 +11,11 @@ const listed = (page) => page.locator("main table tr td:first-child a").allInner
 const shorts = (...numbers) => numbers.map((number) => id(number).slice(0, 8));
 
 /** Plans what a button says, confirms it with the keyboard alone, and waits for the beginning of its job. */
-async function order(page, button, { note = "ticket 4711", rate } = {}) {
-  await page.locator("button", { hasText: button }).press("Enter");
-  await page.locator("#plan input[name=note]").focus();
+async function order(page, button, { note = "ticket 4711", rate, plan = "" } = {}) {
+  await enter(page, page.locator("button", { hasText: button }));
+  await page.locator("#plan h2", { hasText: plan }).waitFor();
   await settled(page);
+  await page.locator("#plan input[name=note]").focus();
   await page.keyboard.type(note);
   if (rate) {
     await page.keyboard.press("Tab");
@@ -102,10 +103,8 @@ describe("dead letters", () => {
   }));
 
   test("are dropped once that is confirmed", () => on("/letters?reason=waited-too-long", {}, async (page) => {
-    await page.locator("button", { hasText: "Drop all of this filter" }).press("Enter");
-    await page.locator("#plan h2", { hasText: "Drop 2 letters of 2 groups?" }).waitFor();
     assert.deepEqual(await listed(page), shorts(7, 8));
-    await order(page, "Drop all of this filter");
+    await order(page, "Drop all of this filter", { plan: "Drop 2 letters of 2 groups?" });
     await page.locator("#job", { hasText: "2 of 2 letters, complete" }).waitFor();
     await page.goto("/letters?reason=waited-too-long");
     assert.deepEqual(await listed(page), []);
@@ -188,6 +187,7 @@ describe("what another build would say", () => {
   test("is asked for the letters of a filter, with the keyboard alone", () => on("/letters?reason=rejected", PHONE, async (page) => {
     await page.locator("a", { hasText: "What would another build say?" }).press("Enter");
     await page.locator("code", { hasText: "reason=rejected" }).waitFor();
+    await settled(page);
     await page.locator("input[name=build]").focus();
     await page.keyboard.press("Space");
     await page.keyboard.press("Tab");

@@ -20,5 +20,10 @@ export const PAGES = [
   { path: "/refused", title: "Refused at ingest" },
   { path: `/refused/${id(31)}`, title: `unverified ${short(31)}` },
   { path: "/audit", title: "Audit" },
+  { path: "/plugins", title: "Plugins", picture: "plugins" },
+  { path: "/plugins/approval", title: "approval" },
+  { path: "/providers", title: "Providers" },
+  { path: "/providers?search=git", title: "Providers" },
+  { path: "/providers/github", title: "GitHub" },
   { path: "/what-if?filter=reason%3Drejected", title: "What would another build say?", picture: "what-if" },
 ];

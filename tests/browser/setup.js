@@ -41,8 +41,9 @@ export async function is_tame(page) {
   assert.equal(await page.locator("main script, main img").count(), 0);
 }
 
-/** Waits until htmx knows what it has swapped in: a key that comes before does nothing. */
-export const settled = (page) => page.waitForFunction(() => !document.querySelector(".htmx-added, .htmx-swapping, .htmx-settling"));
+/** Waits until htmx knows the page and what it has swapped in: a key that comes before does nothing, or what it does without a script. */
+export const settled = (page) => page.waitForFunction(() => document.readyState === "complete" &&
+  !document.querySelector(".htmx-request, .htmx-added, .htmx-swapping, .htmx-settling"));
 
 /** Presses Enter on an element, which a swap may just have brought. */
 export async function enter(page, element) {
