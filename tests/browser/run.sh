@@ -24,7 +24,8 @@ CHROMIUM=$(find_chromium) || skip "there is no chromium: apt-get install chromiu
 export CHROMIUM
 [ -d node_modules/playwright-core ] || npm ci --no-audit --no-fund --loglevel=silent ||
     skip "npm ci in tests/browser failed: it needs Node.js 20 and a registry"
-"$CARGO" build --quiet -p towpath-console --example browse
+# With the features of the whole workspace, which `cargo test` has built already: among them is the compiler of plugins.
+"$CARGO" build --quiet --workspace --example browse
 target=$("$CARGO" metadata --format-version 1 --no-deps | node -p 'JSON.parse(require("fs").readFileSync(0)).target_directory')
 export CONSOLE_BIN="$target/debug/examples/browse"
 
