@@ -99,7 +99,7 @@ impl Server {
         E: std::error::Error + Send + Sync + 'static,
     {
         let running = match rmcp::serve_server(self, transport).await {
-            // Whoever starts a server to see whether it is there closes it without a word.
+            // An assistant may start the server only to see whether it works, and close it before it has asked anything.
             Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
             begun => begun.context("greeting the assistant")?,
         };
